@@ -1,0 +1,34 @@
+/*
+ * Digests (by OpenSSL) and their text forms.
+ */
+
+#ifndef SPROX_DIGEST_H
+#define SPROX_DIGEST_H
+
+
+#include "sprox_buf.h"
+
+
+#define SPROX_SHA256_LEN   32
+#define SPROX_MD5_LEN      16
+
+
+sprox_rc_t sprox_sha256(sprox_str_t s, uint8_t out[SPROX_SHA256_LEN]);
+sprox_rc_t sprox_hmac_sha256(sprox_str_t key, sprox_str_t s,
+    uint8_t out[SPROX_SHA256_LEN]);
+sprox_rc_t sprox_md5(sprox_str_t s, uint8_t out[SPROX_MD5_LEN]);
+
+/* Lower-case hexadecimal. */
+void sprox_hex(sprox_buf_t *out, const uint8_t *data, size_t len);
+
+/* base64url (RFC 4648 section 5) without padding. */
+void sprox_base64url(sprox_buf_t *out, sprox_str_t s);
+
+/* Strict: SPROX_OK or SPROX_INVALID (other characters, padding, bad bits). */
+sprox_rc_t sprox_base64url_decode(sprox_buf_t *out, sprox_str_t s);
+
+/* Overwrites memory that held a secret; never optimised away. */
+void sprox_wipe(void *p, size_t len);
+
+
+#endif /* SPROX_DIGEST_H */

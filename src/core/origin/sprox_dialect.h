@@ -1,0 +1,163 @@
+/*
+ * Dialects: how each kind of object store is spoken to.  One table of
+ * functions a dialect; the caller performs the network work.
+ */
+
+#ifndef SPROX_DIALECT_H
+#define SPROX_DIALECT_H
+
+
+#include "sprox_uri.h"
+#include "sprox_op.h"
+#include "sprox_range.h"
+#include "sprox_list.h"
+#include "sprox_sigv4.h"
+
+
+#define SPROX_HEADERS_MAX       8192   /* kept headers of one object */
+#define SPROX_ETAG_MAX          256
+#define SPROX_REGION_MAX        64
+
+
+/* What signs; never logged, wiped by its owner. */
+
+typedef struct {
+    unsigned     anonymous:1;          /* nothing is signed */
+    sprox_str_t  access_key;
+    sprox_str_t  secret_key;
+    sprox_str_t  token;                /* session token, may be empty */
+} sprox_credential_t;
+
+
+typedef struct {
+    sprox_endpoint_t  endpoint;
+    sprox_str_t       region;
+    unsigned          virtual_style:1; /* bucket.host instead of host/bucket;
+                                          a bucket with a dot over TLS falls
+                                          back to path style */
+} sprox_origin_addr_t;
+
+
+/* A read, in the dialects' common words. */
+
+typedef struct {
+    sprox_op_t   op;           /* GET_OBJECT, HEAD_OBJECT, LIST_OBJECTS_V2,
+                                  LIST_BUCKETS or HEAD_BUCKET */
+    sprox_str_t  bucket;
+    sprox_str_t  key;          /* decoded bytes */
+
+    /* objects */
+    sprox_range_t  range;
+    sprox_str_t    if_match;       /* ETag with its quotes */
+    sprox_str_t    if_none_match;
+    sprox_str_t    version;        /* GCS generation, pins instead of ETag */
+    uint32_t       part_number;    /* 0: none */
+
+    /* listings */
+    sprox_str_t  prefix;
+    sprox_str_t  delimiter;
+    sprox_str_t  start_after;
+    sprox_str_t  token;            /* the origin's own continuation token */
+    uint32_t     max_keys;
+    unsigned     fetch_owner:1;
+} sprox_origin_req_t;
+
+
+/*
+ * What an origin's response header says, in the dialects' common words.
+ * Numbers are -1, strings empty, where it said nothing.
+ */
+
+typedef struct {
+    int          status;
+    int64_t      content_length;
+    sprox_str_t  content_range;
+    sprox_str_t  etag;             /* with quotes; W/ kept */
+    int64_t      last_modified;    /* seconds */
+    sprox_str_t  storage_class;
+    sprox_str_t  version;          /* x-amz-version-id, GCS generation */
+    sprox_str_t  bucket_region;    /* x-amz-bucket-region */
+    sprox_str_t  location;
+    sprox_str_t  content_encoding; /* any but identity */
+    int64_t      retry_after;      /* seconds; only the delta form */
+    int64_t      parts_count;      /* x-amz-mp-parts-count */
+    unsigned     close:1;
+    unsigned     chunked:1;
+    unsigned     unknown_coding:1; /* a Transfer-Encoding but chunked */
+    unsigned     bad:1;            /* a repeated or unreadable framing header */
+    unsigned     keep_limit:1;     /* kept headers passed SPROX_HEADERS_MAX */
+    sprox_buf_t  keep;             /* "name: value\r\n" lines for clients */
+} sprox_origin_resp_t;
+
+
+typedef struct sprox_dialect_s  sprox_dialect_t;
+
+struct sprox_dialect_s {
+    sprox_str_t   name;            /* "s3" */
+    sprox_str_t   endpoint;        /* default, or empty; s3: with the region
+                                      in place of '*' */
+    sprox_str_t   region;          /* default */
+    unsigned      network:1;       /* 0: file */
+    unsigned      virtual_style:1; /* default style */
+
+    /*
+     * Appends a whole request head, "GET /b/k?x HTTP/1.1\r\nHost: ...
+     * \r\n\r\n", signed for `now` (seconds).  Only what the request struct
+     * says is sent, no header of any client; user-agent: sprox;
+     * Accept-Encoding: identity.  SPROX_OK, SPROX_NOMEM, SPROX_INVALID (a
+     * bucket that breaks the naming rules; a region with characters other
+     * than a-z 0-9 -), SPROX_LIMIT.
+     */
+    sprox_rc_t  (*build)(sprox_buf_t *out, const sprox_origin_addr_t *addr,
+                         const sprox_origin_req_t *req,
+                         const sprox_credential_t *cred, int64_t now);
+
+    /*
+     * Host name to connect to and to verify (without port): endpoint host,
+     * or bucket.host in virtual style.
+     */
+    sprox_rc_t  (*host)(sprox_buf_t *out, const sprox_origin_addr_t *addr,
+                        sprox_str_t bucket);
+
+    /*
+     * Takes one response header line (name in any case) into resp.  Those
+     * that clients should see are appended to resp->keep under the names
+     * that S3 gives them (x-goog-meta-* becomes x-amz-meta-*).  Never kept:
+     * checksums, connection and framing headers, dates, request ids,
+     * cookies, ETag, Last-Modified, Content-Length, Content-Range.
+     */
+    void        (*header)(sprox_origin_resp_t *resp, sprox_str_t name,
+                          sprox_str_t value);
+};
+
+
+/* By name; NULL when there is none.  s3, gcs, file. */
+const sprox_dialect_t *sprox_dialect(sprox_str_t name);
+
+/* Resets resp; keep grows in mem. */
+void sprox_origin_resp_init(sprox_origin_resp_t *resp,
+    const sprox_mem_t *mem);
+
+/*
+ * Where to ask instead, when the origin said that the bucket lives in
+ * another region (301, 307, 400 AuthorizationHeaderMalformed with a
+ * region): SPROX_OK with *region (checked: a-z 0-9 -) out of the headers
+ * or the error document; SPROX_NOT_FOUND: it is no such answer.
+ */
+sprox_rc_t sprox_origin_redirect(const sprox_origin_resp_t *resp,
+    const sprox_error_t *error, sprox_str_t *region);
+
+/* Whether a status may be retried: 429, 500, 502, 503, 504. */
+int sprox_origin_retriable(int status);
+
+/*
+ * The endpoint of s3 for a region ("https://s3.eu-west-1.amazonaws.com");
+ * an endpoint that the operator wrote stays.  Appends text.
+ */
+void sprox_s3_endpoint(sprox_buf_t *out, sprox_str_t region);
+
+/* a-z 0-9 - only, 1 to SPROX_REGION_MAX. */
+int sprox_region_valid(sprox_str_t region);
+
+
+#endif /* SPROX_DIALECT_H */

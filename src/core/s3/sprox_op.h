@@ -1,0 +1,83 @@
+/*
+ * What a client asks for: S3's operations, from method, path and query, by
+ * one table (S3 API reference, "Actions").
+ */
+
+#ifndef SPROX_OP_H
+#define SPROX_OP_H
+
+
+#include "sprox_query.h"
+#include "sprox_error.h"
+
+
+#define SPROX_KEY_MAX          1024   /* bytes; S3: KeyTooLongError */
+#define SPROX_BUCKET_MIN       3
+#define SPROX_BUCKET_MAX       63
+#define SPROX_PATH_MAX         4096   /* raw bytes of a request path */
+
+
+typedef enum {
+    SPROX_OP_NONE = 0,           /* none that sprox serves: see the error */
+    SPROX_OP_LIST_BUCKETS,
+    SPROX_OP_HEAD_BUCKET,
+    SPROX_OP_GET_BUCKET_LOCATION,
+    SPROX_OP_LIST_OBJECTS,
+    SPROX_OP_LIST_OBJECTS_V2,
+    SPROX_OP_HEAD_OBJECT,
+    SPROX_OP_GET_OBJECT,
+    SPROX_OP_PURGE,              /* sprox's own: PURGE /bucket/key */
+    SPROX_OP_MAX
+} sprox_op_t;
+
+
+typedef struct {
+    sprox_op_t       op;
+    sprox_str_t      bucket;     /* empty for the service itself */
+    sprox_str_t      key;        /* decoded bytes; empty for a bucket */
+    sprox_query_t    query;
+    unsigned         signed_query:1;   /* was a presigned URL */
+} sprox_s3_request_t;
+
+
+/* The operation's name as in the S3 API ("GetObject"); for logs, metrics. */
+sprox_str_t sprox_op_name(sprox_op_t op);
+
+/*
+ * Reads a request.  method: as sent.  target: path and query as sent in the
+ * request line, nothing decoded or normalised ('//', '.', '..' are legal in
+ * keys).  vhost: the bucket that the Host header named (virtual-hosted
+ * style), or empty for path style.  The key and query are allocated from
+ * mem.
+ *
+ * SPROX_OK: *req is filled in.  SPROX_NOMEM.  SPROX_INVALID: *err is the S3
+ * error to answer with (MethodNotAllowed, NotImplemented, InvalidURI,
+ * KeyTooLongError, InvalidBucketName, InvalidArgument ...); req->bucket and
+ * req->key hold what was understood.
+ *
+ * A sub-resource that is not served (?acl, ?tagging, ?uploads, ?versionId
+ * ...) is NotImplemented, and so is every write; a method that S3 does not
+ * know is MethodNotAllowed.  Parameters that S3 ignores are ignored
+ * (x-id=, X-Amz-*, unknown words without meaning).
+ */
+sprox_rc_t sprox_s3_parse(const sprox_mem_t *mem, sprox_str_t method,
+    sprox_str_t target, sprox_str_t vhost, sprox_s3_request_t *req,
+    sprox_error_code_t *err);
+
+/*
+ * S3's rules for bucket names ("Bucket naming rules"): 3 to 63 of a-z 0-9 .
+ * -, first and last a letter or digit, no "..", not an IPv4 address.
+ */
+int sprox_bucket_valid(sprox_str_t bucket);
+
+/*
+ * The bucket of a virtual-hosted Host header, given one domain of
+ * sprox_domain: "b.s3.example.com:9000" and "s3.example.com" give "b".
+ * Case of the domain is ignored.  SPROX_NOT_FOUND: not below this domain
+ * (or the domain itself: path style).  bucket points into host.
+ */
+sprox_rc_t sprox_vhost_bucket(sprox_str_t host, sprox_str_t domain,
+    sprox_str_t *bucket);
+
+
+#endif /* SPROX_OP_H */

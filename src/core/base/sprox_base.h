@@ -111,11 +111,16 @@ sprox_str_ends(sprox_str_t s, sprox_str_t suffix)
 }
 
 
+/* What follows the first off bytes; empty when there is nothing. */
+
 static inline sprox_str_t
 sprox_str_from(sprox_str_t s, size_t off)
 {
-    return off >= s.len ? sprox_str_make(s.data + s.len, 0)
-                        : sprox_str_make(s.data + off, s.len - off);
+    if (off >= s.len) {
+        return sprox_str_make(s.len == 0 ? s.data : s.data + s.len, 0);
+    }
+
+    return sprox_str_make(s.data + off, s.len - off);
 }
 
 

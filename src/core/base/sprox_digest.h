@@ -13,6 +13,10 @@
 #define SPROX_MD5_LEN      16
 
 
+/*
+ * SPROX_OK, or SPROX_NOMEM: OpenSSL could not (memory, or a policy that
+ * forbids the digest).  sprox_hmac_sha256: SPROX_LIMIT for a key of 2 GiB.
+ */
 sprox_rc_t sprox_sha256(sprox_str_t s, uint8_t out[SPROX_SHA256_LEN]);
 sprox_rc_t sprox_hmac_sha256(sprox_str_t key, sprox_str_t s,
     uint8_t out[SPROX_SHA256_LEN]);
@@ -24,7 +28,10 @@ void sprox_hex(sprox_buf_t *out, const uint8_t *data, size_t len);
 /* base64url (RFC 4648 section 5) without padding. */
 void sprox_base64url(sprox_buf_t *out, sprox_str_t s);
 
-/* Strict: SPROX_OK or SPROX_INVALID (other characters, padding, bad bits). */
+/*
+ * Strict: SPROX_OK, SPROX_INVALID (other characters, padding, bad bits;
+ * nothing is appended then) or SPROX_NOMEM.
+ */
 sprox_rc_t sprox_base64url_decode(sprox_buf_t *out, sprox_str_t s);
 
 /* Overwrites memory that held a secret; never optimised away. */

@@ -17,7 +17,8 @@
 
 /*
  * HTTP-date (RFC 9110 section 5.6.7): IMF-fixdate, and for reading also
- * RFC 850 and asctime forms.  SPROX_OK or SPROX_INVALID.
+ * RFC 850 and asctime forms.  The day of the week must be one, but need
+ * not be the right one.  SPROX_OK or SPROX_INVALID.
  */
 sprox_rc_t sprox_time_parse_http(sprox_str_t s, int64_t *sec);
 
@@ -27,7 +28,10 @@ sprox_rc_t sprox_time_parse_iso(sprox_str_t s, int64_t *msec);
 /* 19941106T084937Z */
 sprox_rc_t sprox_time_parse_amz(sprox_str_t s, int64_t *sec);
 
-/* Each writes exactly the length above; no NUL. */
+/*
+ * Each writes exactly the length above; no NUL.  Times outside the years 0
+ * to 9999 are cut to the nearest that four digits can say.
+ */
 void sprox_time_http(int64_t sec, uint8_t *out);
 void sprox_time_iso(int64_t msec, uint8_t *out);
 void sprox_time_amz(int64_t sec, uint8_t *out);

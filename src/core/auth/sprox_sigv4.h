@@ -34,10 +34,16 @@ typedef struct {
     int64_t                time;          /* seconds */
     sprox_str_t            region;
     sprox_str_t            service;       /* "s3" */
+    unsigned               goog:1;        /* Google's twin of the scheme, for
+                                             its HMAC keys: GOOG4-HMAC-SHA256,
+                                             x-goog-date, goog4_request */
 } sprox_sigv4_t;
 
 
-/* Canonical query: sorts and encodes names and values (duplicates stay). */
+/*
+ * Canonical query: encodes names and values and sorts by both (duplicates
+ * stay); args are put into that order.
+ */
 
 typedef struct {
     sprox_str_t  name;
@@ -48,18 +54,20 @@ void sprox_sigv4_query(sprox_buf_t *out, sprox_sigv4_arg_t *args, size_t n);
 
 /*
  * Canonical request: values trimmed, runs of spaces folded, headers sorted
- * by name, duplicates joined by ','.  SPROX_OK, SPROX_NOMEM, SPROX_LIMIT.
+ * by name, duplicates joined by ','.  SPROX_OK, SPROX_NOMEM, SPROX_LIMIT
+ * (more than SPROX_SIGV4_HEADERS_MAX headers).
  */
 sprox_rc_t sprox_sigv4_canonical(sprox_buf_t *out, const sprox_sigv4_t *sig);
 
-/* signed_headers: "host;x-amz-date;..." sorted, each name once. */
+/* Appends "host;x-amz-date;...": sorted, each name once.  As above. */
 sprox_rc_t sprox_sigv4_signed_headers(sprox_buf_t *out,
     const sprox_sigv4_t *sig);
 
+/* SPROX_OK or SPROX_NOMEM, and so the rest. */
 sprox_rc_t sprox_sigv4_string_to_sign(sprox_buf_t *out,
     const sprox_sigv4_t *sig, sprox_str_t canonical);
 
-/* The derived key; the caller wipes it. */
+/* The derived key; the caller wipes it (after a failure it is wiped). */
 sprox_rc_t sprox_sigv4_key(const sprox_mem_t *mem, sprox_str_t secret,
     const sprox_sigv4_t *sig, uint8_t key[32]);
 
@@ -90,10 +98,17 @@ typedef struct {
     sprox_str_t  signature;
 } sprox_authz_t;
 
-/* "AWS4-HMAC-SHA256 ..."; SPROX_OK or SPROX_INVALID. */
+/*
+ * "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...", the
+ * three in any order; SPROX_OK or SPROX_INVALID (a part is missing, comes
+ * twice, or breaks its grammar).  An access key may hold '/'.
+ */
 sprox_rc_t sprox_authz_parse(sprox_str_t value, sprox_authz_t *authz);
 
-/* The X-Amz-Credential of a presigned URL: access key and scope only. */
+/*
+ * The X-Amz-Credential of a presigned URL, decoded: access key and scope
+ * only.  SPROX_OK or SPROX_INVALID.
+ */
 sprox_rc_t sprox_authz_credential(sprox_str_t value, sprox_authz_t *authz);
 
 

@@ -35,6 +35,7 @@ sprox_rc_t sprox_uri_decode(sprox_str_t s, int plus_is_space, uint8_t *dst,
 typedef struct {
     unsigned     tls:1;
     unsigned     ipv6:1;
+    unsigned     ipv4:1;
     sprox_str_t  host;
     uint16_t     port;
     sprox_str_t  authority;

@@ -20,7 +20,7 @@
 
 
 static int sprox_uri_hex(uint8_t c);
-static int sprox_host_valid(sprox_str_t host);
+static int sprox_host_valid(sprox_str_t host, int *address);
 static int sprox_ipv4_valid(sprox_str_t s);
 static int sprox_ipv6_valid(sprox_str_t s);
 static const char *sprox_endpoint_host(sprox_str_t rest, sprox_endpoint_t *ep,
@@ -155,11 +155,11 @@ sprox_uri_decode(sprox_str_t s, int plus_is_space, uint8_t *dst, size_t *len)
  */
 
 static int
-sprox_host_valid(sprox_str_t host)
+sprox_host_valid(sprox_str_t host, int *address)
 {
-    size_t    i, label;
-    uint8_t   c;
-    unsigned  number;
+    int      number;
+    size_t   i, label;
+    uint8_t  c;
 
     if (host.len == 0 || host.len > SPROX_HOST_MAX) {
         return 0;
@@ -199,6 +199,8 @@ sprox_host_valid(sprox_str_t host)
     if (label == host.len || host.data[host.len - 1] == '-') {
         return 0;
     }
+
+    *address = number;
 
     return number ? sprox_ipv4_valid(host) : 1;
 }
@@ -375,6 +377,7 @@ sprox_endpoint_parse(sprox_str_t text, sprox_endpoint_t *ep, const char **why)
 static const char *
 sprox_endpoint_host(sprox_str_t rest, sprox_endpoint_t *ep, size_t *end)
 {
+    int     address;
     size_t  i;
 
     *end = 0;
@@ -415,7 +418,13 @@ sprox_endpoint_host(sprox_str_t rest, sprox_endpoint_t *ep, size_t *end)
         return "the host is missing";
     }
 
-    return sprox_host_valid(ep->host) ? NULL : "the host is not valid";
+    if (!sprox_host_valid(ep->host, &address)) {
+        return "the host is not valid";
+    }
+
+    ep->ipv4 = address ? 1 : 0;
+
+    return NULL;
 }
 
 

@@ -1,0 +1,353 @@
+"""
+Real nginx processes, each in a folder of its own, and what must hold of every
+one of them when a test is over (see logcheck.py).
+
+A configuration is text in which @...@ is replaced:
+
+    @port@      the main port          @port:NAME@   another one, nginx.ports
+    @dir@       the folder             @NAME@        of the keyword arguments
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable, Optional
+
+from . import logcheck, wire
+from .metrics import Metrics
+from .ports import free_port
+from .versity import guarded
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / os.environ.get("SPROX_BUILD", "build")
+ASAN = os.environ.get("SPROX_ASAN") == "1"
+OUT = BUILD / "asan" if ASAN else BUILD
+MODULE = OUT / "ngx_http_sprox_module.so"
+SLOWER = 5 if ASAN else 1           # time-outs are so much longer
+
+CONF = """\
+load_module @module@;
+daemon off;
+master_process on;
+worker_processes @workers@;
+pid @dir@/nginx.pid;
+error_log @dir@/error.log @level@;
+@user@
+@main@
+events {
+    worker_connections 4096;
+    @events@
+}
+http {
+    access_log @dir@/access.log;
+    client_body_temp_path @dir@/temp/body;
+    proxy_temp_path @dir@/temp/proxy;
+    fastcgi_temp_path @dir@/temp/fastcgi;
+    uwsgi_temp_path @dir@/temp/uwsgi;
+    scgi_temp_path @dir@/temp/scgi;
+@http@
+}
+"""
+
+
+def program() -> str:
+    """The nginx that was built with the module, or the machine's."""
+    own = OUT / "nginx"
+    if own.exists():
+        return str(own)
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+    found = shutil.which("nginx", path=path)
+    if not found:
+        raise RuntimeError("no nginx here: make deps")
+    return found
+
+
+class Nginx:
+    def __init__(self, folder: Path, http: str, *, main: str = "",
+                 events: str = "", workers: int = 1, level: str = "info",
+                 env: Optional[dict] = None, conf: str = CONF, **variables):
+        """
+        env: added to a clean environment (nginx's own `env` directive decides
+        what workers see). conf: instead of the frame above.
+        """
+        self.dir = Path(folder)
+        (self.dir / "temp").mkdir(parents=True, exist_ok=True)
+        os.chmod(self.dir, 0o755)
+        self.workers = workers
+        self.ports = {}
+        self.process = None
+        self.checker = logcheck.Checker()
+        self._env = env or {}
+        self._variables = {
+            "module": MODULE, "dir": self.dir, "workers": workers,
+            "level": level, "main": main, "events": events,
+            "user": "user root;" if os.getuid() == 0 else "", **variables}
+        self.write(http, conf)
+
+    # configuration
+
+    def write(self, http: str, conf: str = CONF) -> None:
+        """The configuration, or a new one for reload()."""
+        self._variables["http"] = http
+        text = conf
+        for _ in range(3):                  # values may hold @...@ themselves
+            text = re.sub(r"@(\w+(?::\w+)?)@", self._value, text)
+        self.conf.write_text(text)
+
+    def _value(self, match: re.Match) -> str:
+        name = match[1]
+        if name == "port" or name.startswith("port:"):
+            label = name.partition(":")[2]
+            if label not in self.ports:
+                self.ports[label] = free_port()
+            return str(self.ports[label])
+        return str(self._variables[name])
+
+    @property
+    def conf(self) -> Path:
+        return self.dir / "nginx.conf"
+
+    @property
+    def port(self) -> int:
+        return self.ports[""]
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def line_of(self, text: str) -> int:
+        """The first line of the written configuration that has this text."""
+        for number, line in enumerate(self.conf.read_text().split("\n"), 1):
+            if text in line:
+                return number
+        raise ValueError(f"not in the configuration: {text}")
+
+    def check(self) -> tuple:
+        """nginx -t: (exit code, what it said)."""
+        done = subprocess.run(self._command("-t", "-e", "stderr"),
+                              env=self._environment(), cwd=self.dir,
+                              capture_output=True, timeout=30 * SLOWER)
+        return done.returncode, done.stderr.decode("utf-8", "replace")
+
+    # the processes
+
+    def start(self) -> "Nginx":
+        self._output = open(self.dir / "output.log", "ab")
+        self.process = subprocess.Popen(
+            [*guarded(), *self._command("-e", str(self.error_log))],
+            env=self._environment(), cwd=self.dir,
+            stdout=self._output, stderr=subprocess.STDOUT)
+        try:
+            self.wait(self._accepts, 15, "to accept connections")
+        except AssertionError:
+            self.kill()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Gracefully, then says what was wrong (AssertionError)."""
+        trouble = []
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+            try:
+                self.process.wait(15 * SLOWER)
+            except subprocess.TimeoutExpired:
+                trouble.append("did not quit: " + ", ".join(
+                    f"{pid} {cmd}" for pid, cmd in self._children().items()))
+        elif self.process:
+            trouble.append(f"ended before: {self.process.returncode}")
+        self.kill()
+        trouble += self.checker.trouble(self.dir)
+        if trouble:
+            raise AssertionError("nginx in " + str(self.dir) + ":\n"
+                                 + "\n".join(trouble))
+
+    def kill(self) -> None:
+        """At once, workers and all; nothing is checked."""
+        if self.process:
+            pids = list(self._children())
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            self._output.close()
+            self.process = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def reload(self, wait_old: bool = False) -> None:
+        """HUP; until the new workers are there (and the old ones gone)."""
+        old = set(self.worker_pids())
+        self.process.send_signal(signal.SIGHUP)
+        self.wait(lambda: len(set(self.worker_pids()) - old) == self.workers
+                  and not old & set(self.worker_pids()), 15, "to reload")
+        if wait_old:
+            self.wait(lambda: not old & set(self._children()), 15,
+                      "to lose its old workers")
+
+    def kill_worker(self, pid: Optional[int] = None,
+                    how: int = signal.SIGKILL) -> int:
+        """Kills one worker, waits for the next; the pid that was."""
+        pid = pid or self.worker_pids()[0]
+        self.allow_log(rf"worker process {pid} exited on signal {int(how)}")
+        os.kill(pid, how)
+        self.wait(lambda: pid not in self._children()
+                  and len(self.worker_pids()) == self.workers, 10,
+                  "to replace the worker")
+        return pid
+
+    def worker_pids(self, leaving: bool = False) -> list:
+        """Those that take connections; leaving: those that shut down."""
+        return [pid for pid, cmd in self._children().items()
+                if "worker process" in cmd
+                and ("shutting down" in cmd) == leaving]
+
+    def helper_pids(self) -> list:
+        """The cache manager and loader."""
+        return [pid for pid, cmd in self._children().items() if "cache " in cmd]
+
+    def fds(self, pid: Optional[int] = None) -> dict:
+        """Descriptor to what it is, of a worker (the only one: its own)."""
+        pid = pid or self.worker_pids()[0]
+        fds = {}
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                fds[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
+            except FileNotFoundError:
+                pass
+        return fds
+
+    def rss(self, pid: Optional[int] = None) -> int:
+        """Private bytes of a worker: shared zones are left out."""
+        pid = pid or self.worker_pids()[0]
+        status = Path(f"/proc/{pid}/status").read_text()
+        return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) * 1024
+
+    def wait(self, condition: Callable, timeout: float, what: str) -> None:
+        deadline = time.monotonic() + timeout * SLOWER
+        while not condition():
+            if self.process.poll() is not None:
+                raise AssertionError(f"nginx ended with {self.process.returncode}"
+                                     f":\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"nginx failed {what} in {timeout} s:\n"
+                                     f"{self.log_tail()}")
+            time.sleep(0.01)
+
+    # the log
+
+    @property
+    def error_log(self) -> Path:
+        return self.dir / "error.log"
+
+    def log(self) -> str:
+        try:
+            return self.error_log.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def access_log(self) -> list:
+        return (self.dir / "access.log").read_text(errors="replace") \
+            .splitlines()
+
+    def log_tail(self, lines: int = 40) -> str:
+        text = self.log()
+        output = self.dir / "output.log"
+        if output.exists():
+            text += output.read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def wait_log(self, pattern: str, timeout: float = 10) -> re.Match:
+        found = []
+
+        def seen():
+            found[:] = [re.search(pattern, self.log())]
+            return found[0]
+
+        self.wait(seen, timeout, f"to log {pattern}")
+        return found[0]
+
+    def expect_log(self, pattern: str) -> None:
+        """A line that would fail the test, and must come now."""
+        self.checker.expected.append(re.compile(pattern))
+
+    def allow_log(self, pattern: str) -> None:
+        """A line that would fail the test, and may come."""
+        self.checker.allowed.append(re.compile(pattern))
+
+    # requests
+
+    def request(self, method: str, target, headers: dict = {},
+                body: bytes = b"", **options) -> wire.Response:
+        return wire.request(self.port, method, target, headers, body,
+                            **options)
+
+    def get(self, target, headers: dict = {}, **options) -> wire.Response:
+        return self.request("GET", target, headers, **options)
+
+    def head(self, target, headers: dict = {}, **options) -> wire.Response:
+        return self.request("HEAD", target, headers, **options)
+
+    def client(self, **options) -> wire.Client:
+        return wire.Client(self.port, **options)
+
+    def metrics(self, target: str = "/metrics") -> Metrics:
+        response = self.get(target)
+        assert response.status == 200, response
+        return Metrics(response.text)
+
+    # inside
+
+    def _command(self, *more: str) -> list:
+        return [program(), "-p", str(self.dir), "-c", str(self.conf), *more]
+
+    def _environment(self) -> dict:
+        env = {"PATH": os.environ.get("PATH", ""), "TZ": "UTC", **self._env}
+        if ASAN:
+            options = (f"detect_leaks=0:detect_odr_violation=0:"
+                       f"log_path={self.dir}/asan")
+            env["ASAN_OPTIONS"] = options
+            env["UBSAN_OPTIONS"] = f"print_stacktrace=1:log_path={self.dir}/asan"
+            env["LD_PRELOAD"] = subprocess.run(
+                ["gcc", "-print-file-name=libasan.so"], text=True, check=True,
+                capture_output=True).stdout.strip()
+        return env
+
+    def _accepts(self) -> bool:
+        if len(self.worker_pids()) < self.workers:
+            return False
+        for port in self.ports.values():
+            try:
+                wire.Client(port, timeout=1).close()
+            except ConnectionRefusedError:
+                return False
+        return True
+
+    def _children(self) -> dict:
+        """pid to title, of the master's children."""
+        if not self.process:
+            return {}
+        children = {}
+        try:
+            pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}"
+                        "/children").read_text().split()
+        except OSError:
+            return {}
+        for pid in pids:
+            try:
+                title = Path(f"/proc/{pid}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if title:                       # empty: a zombie
+                children[int(pid)] = title.replace(b"\0", b" ").decode().strip()
+        return children

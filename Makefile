@@ -4,7 +4,7 @@
 #   make deps       installs what building, running and testing needs
 #   make run        nginx with the module over a sample store, on port 9000
 #   make test       everything that CI runs
-#   make unit       the unit tests of src/core
+#   make unit       the unit tests of src/core and src/store
 #   make replay     the fuzz corpora, once each
 #   make fuzz       libFuzzer over each target, FUZZ_SECONDS each
 #   make asan       the pytest suite over a module built with sanitizers
@@ -27,8 +27,8 @@ JOBS         ?= $(shell nproc)
 PYTEST_JOBS  ?= 2
 TESTS        ?= t
 
-CORE_SRC  := $(wildcard src/core/*/*.c)
-CORE_HDR  := $(wildcard src/core/*/*.h)
+CORE_SRC  := $(wildcard src/core/*/*.c src/store/*.c)
+CORE_HDR  := $(wildcard src/core/*/*.h src/store/*.h)
 CORE_INC  := $(addprefix -I,$(sort $(dir $(CORE_HDR))))
 XML_INC   := $(shell pkg-config --cflags libxml-2.0 2>/dev/null)
 CORE_LIBS := -lxml2 -lcrypto
@@ -110,11 +110,12 @@ $(eval $(call module_rules,$(BUILD),$(PLAIN_CC),$(PLAIN_LD)))
 $(eval $(call module_rules,$(BUILD)/asan,$(ASAN_CC),$(ASAN_LD)))
 
 
-# The core, with sanitizers, for its own tests
+# The core and the file store, which know nothing of nginx, with sanitizers, for
+# their own tests
 
-CORE_SAN_OBJ := $(patsubst src/core/%.c,$(BUILD)/core-san/%.o,$(CORE_SRC))
+CORE_SAN_OBJ := $(patsubst src/%.c,$(BUILD)/core-san/%.o,$(CORE_SRC))
 
-$(BUILD)/core-san/%.o: src/core/%.c $(CORE_HDR)
+$(BUILD)/core-san/%.o: src/%.c $(CORE_HDR)
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -g -O1 $(WARN) $(SANITIZE) $(CORE_INC) $(XML_INC) -c $< -o $@
 

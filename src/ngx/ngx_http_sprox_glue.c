@@ -1,0 +1,70 @@
+/*
+ * Where the core's words meet nginx's: memory and time.  The core takes
+ * memory through sprox_mem_t; here are the two kinds it is given, a pool
+ * (freed with it) and the heap (freed one by one).
+ */
+
+#include "ngx_http_sprox_glue.h"
+
+
+static void *ngx_http_sprox_pool_alloc(void *ctx, size_t size);
+static void ngx_http_sprox_pool_free(void *ctx, void *p);
+static void *ngx_http_sprox_heap_alloc(void *ctx, size_t size);
+static void ngx_http_sprox_heap_free(void *ctx, void *p);
+
+
+const sprox_mem_t  ngx_http_sprox_mem_heap = {
+    ngx_http_sprox_heap_alloc,
+    ngx_http_sprox_heap_free,
+    NULL
+};
+
+
+void
+ngx_http_sprox_mem_pool(sprox_mem_t *mem, ngx_pool_t *pool)
+{
+    mem->alloc = ngx_http_sprox_pool_alloc;
+    mem->free = ngx_http_sprox_pool_free;
+    mem->ctx = pool;
+}
+
+
+static void *
+ngx_http_sprox_pool_alloc(void *ctx, size_t size)
+{
+    return ngx_palloc(ctx, size);
+}
+
+
+static void
+ngx_http_sprox_pool_free(void *ctx, void *p)
+{
+    if (p != NULL) {
+        (void) ngx_pfree(ctx, p);
+    }
+}
+
+
+static void *
+ngx_http_sprox_heap_alloc(void *ctx, size_t size)
+{
+    return ngx_alloc(size, ngx_cycle->log);
+}
+
+
+static void
+ngx_http_sprox_heap_free(void *ctx, void *p)
+{
+    ngx_free(p);
+}
+
+
+int64_t
+ngx_http_sprox_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (int64_t) tp->sec * 1000 + (int64_t) tp->msec;
+}

@@ -1,0 +1,42 @@
+/*
+ * The numbers behind sprox_metrics: counters in shared memory, added to by
+ * every worker, one row an alias and one an origin, found by name so that
+ * they survive a reload.
+ */
+
+#ifndef _NGX_HTTP_SPROX_METRICS_H_INCLUDED_
+#define _NGX_HTTP_SPROX_METRICS_H_INCLUDED_
+
+
+#include "ngx_http_sprox.h"
+
+
+/* Configuration: the zone for all aliases and origins; after they are read. */
+ngx_int_t ngx_http_sprox_metrics_init(ngx_conf_t *cf,
+    ngx_http_sprox_main_conf_t *mcf);
+
+/* A worker begins: where it counts; NULL: nowhere. */
+void ngx_http_sprox_metrics_start(ngx_shm_zone_t *shm_zone);
+
+/* The content handler of sprox_metrics. */
+ngx_int_t ngx_http_sprox_metrics_handler(ngx_http_request_t *r);
+
+/* alias NULL: a request that no alias matched (label alias=""). */
+void ngx_http_sprox_count_request(ngx_http_sprox_alias_t *alias,
+    sprox_op_t op, ngx_uint_t status);
+void ngx_http_sprox_count_bytes(ngx_http_sprox_alias_t *alias, off_t hit,
+    off_t fill);
+void ngx_http_sprox_count_stale(ngx_http_sprox_alias_t *alias);
+
+/* status 0: no answer (label status="error"). */
+void ngx_http_sprox_count_origin(ngx_http_sprox_origin_t *origin,
+    sprox_op_t op, ngx_uint_t status);
+void ngx_http_sprox_count_origin_bytes(ngx_http_sprox_origin_t *origin,
+    size_t n);
+void ngx_http_sprox_count_retry(ngx_http_sprox_origin_t *origin);
+
+void ngx_http_sprox_count_fills(ngx_int_t delta);      /* in flight */
+void ngx_http_sprox_count_purged(ngx_uint_t slices);
+
+
+#endif /* _NGX_HTTP_SPROX_METRICS_H_INCLUDED_ */

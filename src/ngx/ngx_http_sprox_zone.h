@@ -1,0 +1,44 @@
+/*
+ * The catalog's shared-memory zone: the core's catalog under nginx's lock.
+ * Every function takes the lock (the zone's slab mutex, which nginx frees
+ * when its holder is killed) for one short critical section.
+ */
+
+#ifndef _NGX_HTTP_SPROX_ZONE_H_INCLUDED_
+#define _NGX_HTTP_SPROX_ZONE_H_INCLUDED_
+
+
+#include "ngx_http_sprox.h"
+
+
+/* Smallest zone: the slab's own pages and the core's minimum. */
+#define NGX_HTTP_SPROX_ZONE_MIN   (512 * 1024)
+
+
+/* Configuration: makes the zone; NULL: an [emerg] line was written. */
+ngx_shm_zone_t *ngx_http_sprox_zone_add(ngx_conf_t *cf, ngx_str_t *name,
+    size_t size);
+
+/* A worker begins: the functions below are about this cycle's zone. */
+ngx_int_t ngx_http_sprox_zone_start(ngx_cycle_t *cycle,
+    ngx_http_sprox_main_conf_t *mcf);
+
+/*
+ * Looks up an origin's object.  Strings are copied into buf, of at least
+ * SPROX_OBJECT_BUF bytes.  SPROX_OK or SPROX_NOT_FOUND.
+ */
+sprox_rc_t ngx_http_sprox_zone_get(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t key, sprox_object_t *object,
+    uint8_t *buf);
+
+/* Puts what was learned; see sprox_catalog_put_locked(). */
+sprox_rc_t ngx_http_sprox_zone_put(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t key, const sprox_object_t *object);
+
+sprox_rc_t ngx_http_sprox_zone_remove(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t key);
+
+void ngx_http_sprox_zone_stats(sprox_catalog_stats_t *stats);
+
+
+#endif /* _NGX_HTTP_SPROX_ZONE_H_INCLUDED_ */

@@ -1,0 +1,1 @@
+"""The clients that sprox is for, each as its users run it."""

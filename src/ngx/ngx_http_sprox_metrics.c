@@ -1,0 +1,763 @@
+/*
+ * The numbers behind sprox_metrics.  They lie in a shared-memory zone, and
+ * every worker adds to them with atomic operations; nothing is locked.
+ *
+ *   header   fills in flight by process slot, purged slices
+ *   row      one an alias and one an origin, in a list, found by kind and
+ *            name, never freed: workers of an older configuration may still
+ *            count in it
+ *
+ * A reload keeps the zone while its size stays; the size is a power of two
+ * with room for as many rows again, so that a few more aliases do not
+ * change it.  When it does change, the rows are copied.
+ */
+
+#include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_conf.h"
+#include "ngx_http_sprox_zone.h"
+
+
+#define NGX_HTTP_SPROX_METRICS_MIN     (128 * 1024)
+
+/* A row's share of the zone: what the slab makes of it, and its name. */
+#define NGX_HTTP_SPROX_METRICS_ROW     4096
+
+#define NGX_HTTP_SPROX_STATUSES        21
+#define NGX_HTTP_SPROX_STATUS_NONE     0
+#define NGX_HTTP_SPROX_STATUS_OTHER    (NGX_HTTP_SPROX_STATUSES - 1)
+
+
+typedef enum {
+    NGX_HTTP_SPROX_ROW_ALIAS = 0,
+    NGX_HTTP_SPROX_ROW_ORIGIN
+} ngx_http_sprox_row_kind_e;
+
+
+/* What a row counts beside its requests. */
+
+typedef enum {
+    NGX_HTTP_SPROX_N_HIT = 0,           /* alias */
+    NGX_HTTP_SPROX_N_FILL,
+    NGX_HTTP_SPROX_N_STALE,
+    NGX_HTTP_SPROX_N_RECEIVED,          /* origin */
+    NGX_HTTP_SPROX_N_RETRIES,
+    NGX_HTTP_SPROX_N_MAX
+} ngx_http_sprox_row_n_e;
+
+
+typedef struct ngx_http_sprox_row_s  ngx_http_sprox_row_t;
+
+typedef struct {
+    ngx_atomic_t            requests[SPROX_OP_MAX][NGX_HTTP_SPROX_STATUSES];
+    ngx_atomic_t            n[NGX_HTTP_SPROX_N_MAX];
+} ngx_http_sprox_counts_t;
+
+struct ngx_http_sprox_row_s {
+    ngx_http_sprox_row_t     *next;
+    ngx_http_sprox_row_kind_e kind;
+    size_t                    len;
+    ngx_http_sprox_counts_t   counts;
+    u_char                    name[1];
+};
+
+
+typedef struct {
+    ngx_atomic_t              pid;
+    ngx_atomic_t              fills;
+} ngx_http_sprox_slot_t;
+
+
+/* In shared memory. */
+
+typedef struct {
+    ngx_http_sprox_row_t     *rows;
+    ngx_atomic_t              purged;
+    ngx_http_sprox_slot_t     slots[NGX_MAX_PROCESSES];
+} ngx_http_sprox_metrics_sh_t;
+
+
+/* Of a cycle; the zone's data. */
+
+typedef struct {
+    ngx_http_sprox_metrics_sh_t  *sh;
+    ngx_slab_pool_t              *shpool;
+    ngx_http_sprox_main_conf_t   *mcf;
+    ngx_http_sprox_row_t         *none;       /* no alias matched */
+    ngx_http_sprox_row_t        **aliases;    /* by index */
+    ngx_http_sprox_row_t        **origins;
+} ngx_http_sprox_metrics_t;
+
+
+static ngx_int_t ngx_http_sprox_metrics_zone(ngx_shm_zone_t *shm_zone,
+    void *data);
+static ngx_int_t ngx_http_sprox_metrics_rows(ngx_http_sprox_metrics_t *m,
+    ngx_http_sprox_metrics_sh_t *old, ngx_log_t *log);
+static ngx_http_sprox_row_t *ngx_http_sprox_metrics_row(
+    ngx_http_sprox_metrics_t *m, ngx_http_sprox_metrics_sh_t *old,
+    ngx_http_sprox_row_kind_e kind, ngx_str_t *name);
+static ngx_http_sprox_row_t *ngx_http_sprox_metrics_find(
+    ngx_http_sprox_metrics_sh_t *sh, ngx_http_sprox_row_kind_e kind,
+    ngx_str_t *name);
+static ngx_http_sprox_metrics_sh_t *ngx_http_sprox_metrics_old(void);
+static ngx_uint_t ngx_http_sprox_metrics_status(ngx_uint_t status);
+static void ngx_http_sprox_metrics_write(sprox_buf_t *out);
+static void ngx_http_sprox_metrics_requests(sprox_buf_t *out,
+    sprox_metric_t metric, ngx_http_sprox_row_kind_e kind);
+static void ngx_http_sprox_metrics_simple(sprox_buf_t *out,
+    sprox_metric_t metric, ngx_http_sprox_row_kind_e kind,
+    ngx_http_sprox_row_n_e n, const char *source);
+static uint64_t ngx_http_sprox_metrics_fills(void);
+
+
+/* The first stands for no answer, the last for all others. */
+
+static ngx_uint_t  ngx_http_sprox_statuses[NGX_HTTP_SPROX_STATUSES] = {
+    0, 200, 204, 206, 301, 304, 307, 400, 403, 404, 405, 412, 416, 429, 499,
+    500, 501, 502, 503, 504, 0
+};
+
+
+/* Of this worker; NULL: nothing is counted. */
+static ngx_http_sprox_metrics_t  *ngx_http_sprox_metrics;
+
+
+ngx_int_t
+ngx_http_sprox_metrics_init(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf)
+{
+    size_t                     size, need;
+    ngx_shm_zone_t            *shm_zone;
+    ngx_http_sprox_metrics_t  *m;
+
+    static ngx_str_t  name = ngx_string("sprox_metrics");
+
+    m = ngx_pcalloc(cf->pool, sizeof(ngx_http_sprox_metrics_t));
+    if (m == NULL) {
+        return NGX_ERROR;
+    }
+
+    m->mcf = mcf;
+
+    m->aliases = ngx_pcalloc(cf->pool, (mcf->aliases.nelts + 1)
+                                       * sizeof(ngx_http_sprox_row_t *));
+    m->origins = ngx_pcalloc(cf->pool, (mcf->origins.nelts + 1)
+                                       * sizeof(ngx_http_sprox_row_t *));
+    if (m->aliases == NULL || m->origins == NULL) {
+        return NGX_ERROR;
+    }
+
+    need = 2 * NGX_HTTP_SPROX_METRICS_ROW
+           * (mcf->aliases.nelts + mcf->origins.nelts + 1);
+
+    for (size = NGX_HTTP_SPROX_METRICS_MIN;
+         size - NGX_HTTP_SPROX_METRICS_MIN / 2 < need;
+         size *= 2)
+    { /* void */ }
+
+    shm_zone = ngx_shared_memory_add(cf, &name, size, &ngx_http_sprox_module);
+    if (shm_zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    shm_zone->init = ngx_http_sprox_metrics_zone;
+    shm_zone->data = m;
+
+    mcf->metrics_zone = shm_zone;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_metrics_zone(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_http_sprox_metrics_t  *old = data;
+
+    ngx_http_sprox_metrics_t     *m;
+    ngx_http_sprox_metrics_sh_t  *was;
+
+    m = shm_zone->data;
+    was = NULL;
+
+    if (old != NULL) {
+        m->sh = old->sh;
+        m->shpool = old->shpool;
+
+    } else {
+        m->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+        if (shm_zone->shm.exists) {
+            m->sh = m->shpool->data;
+
+        } else {
+            m->sh = ngx_slab_calloc(m->shpool,
+                                    sizeof(ngx_http_sprox_metrics_sh_t));
+            if (m->sh == NULL) {
+                return NGX_ERROR;
+            }
+
+            m->shpool->data = m->sh;
+            m->shpool->log_nomem = 0;
+
+            was = ngx_http_sprox_metrics_old();
+
+            if (was != NULL) {
+                m->sh->purged = was->purged;
+            }
+        }
+    }
+
+    return ngx_http_sprox_metrics_rows(m, was, shm_zone->shm.log);
+}
+
+
+/* The numbers of the configuration before, in its zone of another size. */
+
+static ngx_http_sprox_metrics_sh_t *
+ngx_http_sprox_metrics_old(void)
+{
+    ngx_uint_t                   i;
+    ngx_cycle_t                 *cycle;
+    ngx_http_sprox_metrics_t    *m;
+    ngx_http_sprox_main_conf_t  *mcf;
+
+    cycle = (ngx_cycle_t *) ngx_cycle;
+
+    if (ngx_is_init_cycle(cycle)) {
+        return NULL;
+    }
+
+    for (i = 0; cycle->modules[i] != NULL; i++) {
+
+        if (cycle->modules[i] != &ngx_http_sprox_module) {
+            continue;
+        }
+
+        mcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                                  ngx_http_sprox_module);
+
+        if (mcf == NULL || mcf->metrics_zone == NULL) {
+            return NULL;
+        }
+
+        m = mcf->metrics_zone->data;
+
+        return m->sh;
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_metrics_rows(ngx_http_sprox_metrics_t *m,
+    ngx_http_sprox_metrics_sh_t *old, ngx_log_t *log)
+{
+    ngx_str_t                  none;
+    ngx_uint_t                 i, full;
+    ngx_http_sprox_alias_t   **alias;
+    ngx_http_sprox_origin_t  **origin;
+
+    ngx_str_null(&none);
+    full = 0;
+
+    m->none = ngx_http_sprox_metrics_row(m, old, NGX_HTTP_SPROX_ROW_ALIAS,
+                                         &none);
+    if (m->none == NULL) {
+        return NGX_ERROR;
+    }
+
+    alias = m->mcf->aliases.elts;
+
+    for (i = 0; i < m->mcf->aliases.nelts; i++) {
+
+        m->aliases[i] = ngx_http_sprox_metrics_row(m, old,
+                              NGX_HTTP_SPROX_ROW_ALIAS, &alias[i]->pattern);
+
+        full |= (m->aliases[i] == NULL);
+    }
+
+    origin = m->mcf->origins.elts;
+
+    for (i = 0; i < m->mcf->origins.nelts; i++) {
+
+        m->origins[i] = ngx_http_sprox_metrics_row(m, old,
+                              NGX_HTTP_SPROX_ROW_ORIGIN, &origin[i]->name);
+
+        full |= (m->origins[i] == NULL);
+    }
+
+    if (full) {
+
+        /* after many reloads with other names each: no reason to stop */
+
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "the zone of sprox_metrics is full of the names of "
+                      "earlier configurations: what is new is not counted "
+                      "until nginx is restarted");
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_http_sprox_row_t *
+ngx_http_sprox_metrics_row(ngx_http_sprox_metrics_t *m,
+    ngx_http_sprox_metrics_sh_t *old, ngx_http_sprox_row_kind_e kind,
+    ngx_str_t *name)
+{
+    ngx_http_sprox_row_t  *row, *was;
+
+    row = ngx_http_sprox_metrics_find(m->sh, kind, name);
+
+    if (row != NULL) {
+        return row;
+    }
+
+    row = ngx_slab_calloc(m->shpool,
+                          offsetof(ngx_http_sprox_row_t, name) + name->len);
+    if (row == NULL) {
+        return NULL;
+    }
+
+    row->kind = kind;
+    row->len = name->len;
+    ngx_memcpy(row->name, name->data, name->len);
+
+    was = old ? ngx_http_sprox_metrics_find(old, kind, name) : NULL;
+
+    if (was != NULL) {
+        row->counts = was->counts;
+    }
+
+    /* workers of the configuration before may be walking the list */
+
+    row->next = m->sh->rows;
+    ngx_memory_barrier();
+    m->sh->rows = row;
+
+    return row;
+}
+
+
+static ngx_http_sprox_row_t *
+ngx_http_sprox_metrics_find(ngx_http_sprox_metrics_sh_t *sh,
+    ngx_http_sprox_row_kind_e kind, ngx_str_t *name)
+{
+    ngx_http_sprox_row_t  *row;
+
+    for (row = sh->rows; row != NULL; row = row->next) {
+
+        if (row->kind == kind && row->len == name->len
+            && ngx_memcmp(row->name, name->data, name->len) == 0)
+        {
+            return row;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_http_sprox_metrics_start(ngx_shm_zone_t *shm_zone)
+{
+    ngx_http_sprox_slot_t  *slot;
+
+    ngx_http_sprox_metrics = shm_zone ? shm_zone->data : NULL;
+
+    if (ngx_http_sprox_metrics == NULL) {
+        return;
+    }
+
+    /* who had the slot before may have been killed in the middle of fills */
+
+    slot = &ngx_http_sprox_metrics->sh->slots[ngx_process_slot];
+
+    slot->fills = 0;
+    slot->pid = ngx_pid;
+}
+
+
+/* NULL: not to be counted. */
+
+static ngx_http_sprox_row_t *
+ngx_http_sprox_metrics_alias(ngx_http_sprox_alias_t *alias)
+{
+    if (ngx_http_sprox_metrics == NULL) {
+        return NULL;
+    }
+
+    return alias ? ngx_http_sprox_metrics->aliases[alias->index]
+                 : ngx_http_sprox_metrics->none;
+}
+
+
+static ngx_http_sprox_row_t *
+ngx_http_sprox_metrics_origin(ngx_http_sprox_origin_t *origin)
+{
+    if (ngx_http_sprox_metrics == NULL) {
+        return NULL;
+    }
+
+    return ngx_http_sprox_metrics->origins[origin->index];
+}
+
+
+static ngx_uint_t
+ngx_http_sprox_metrics_status(ngx_uint_t status)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_SPROX_STATUS_OTHER; i++) {
+        if (ngx_http_sprox_statuses[i] == status) {
+            return i;
+        }
+    }
+
+    return NGX_HTTP_SPROX_STATUS_OTHER;
+}
+
+
+void
+ngx_http_sprox_count_request(ngx_http_sprox_alias_t *alias, sprox_op_t op,
+    ngx_uint_t status)
+{
+    ngx_uint_t             i;
+    ngx_http_sprox_row_t  *row;
+
+    row = ngx_http_sprox_metrics_alias(alias);
+
+    if (row != NULL) {
+        i = ngx_http_sprox_metrics_status(status);
+        (void) ngx_atomic_fetch_add(&row->counts.requests[op][i], 1);
+    }
+}
+
+
+void
+ngx_http_sprox_count_bytes(ngx_http_sprox_alias_t *alias, off_t hit,
+    off_t fill)
+{
+    ngx_http_sprox_row_t  *row;
+
+    row = ngx_http_sprox_metrics_alias(alias);
+
+    if (row == NULL) {
+        return;
+    }
+
+    if (hit != 0) {
+        (void) ngx_atomic_fetch_add(&row->counts.n[NGX_HTTP_SPROX_N_HIT],
+                                    hit);
+    }
+
+    if (fill != 0) {
+        (void) ngx_atomic_fetch_add(&row->counts.n[NGX_HTTP_SPROX_N_FILL],
+                                    fill);
+    }
+}
+
+
+void
+ngx_http_sprox_count_stale(ngx_http_sprox_alias_t *alias)
+{
+    ngx_http_sprox_row_t  *row;
+
+    row = ngx_http_sprox_metrics_alias(alias);
+
+    if (row != NULL) {
+        (void) ngx_atomic_fetch_add(&row->counts.n[NGX_HTTP_SPROX_N_STALE],
+                                    1);
+    }
+}
+
+
+void
+ngx_http_sprox_count_origin(ngx_http_sprox_origin_t *origin, sprox_op_t op,
+    ngx_uint_t status)
+{
+    ngx_uint_t             i;
+    ngx_http_sprox_row_t  *row;
+
+    row = ngx_http_sprox_metrics_origin(origin);
+
+    if (row != NULL) {
+        i = ngx_http_sprox_metrics_status(status);
+        (void) ngx_atomic_fetch_add(&row->counts.requests[op][i], 1);
+    }
+}
+
+
+void
+ngx_http_sprox_count_origin_bytes(ngx_http_sprox_origin_t *origin, size_t n)
+{
+    ngx_http_sprox_row_t  *row;
+
+    row = ngx_http_sprox_metrics_origin(origin);
+
+    if (row != NULL) {
+        (void) ngx_atomic_fetch_add(&row->counts.n[NGX_HTTP_SPROX_N_RECEIVED],
+                                    n);
+    }
+}
+
+
+void
+ngx_http_sprox_count_retry(ngx_http_sprox_origin_t *origin)
+{
+    ngx_http_sprox_row_t  *row;
+
+    row = ngx_http_sprox_metrics_origin(origin);
+
+    if (row != NULL) {
+        (void) ngx_atomic_fetch_add(&row->counts.n[NGX_HTTP_SPROX_N_RETRIES],
+                                    1);
+    }
+}
+
+
+void
+ngx_http_sprox_count_fills(ngx_int_t delta)
+{
+    ngx_http_sprox_metrics_sh_t  *sh;
+
+    if (ngx_http_sprox_metrics != NULL) {
+        sh = ngx_http_sprox_metrics->sh;
+        (void) ngx_atomic_fetch_add(&sh->slots[ngx_process_slot].fills,
+                                    delta);
+    }
+}
+
+
+void
+ngx_http_sprox_count_purged(ngx_uint_t slices)
+{
+    if (ngx_http_sprox_metrics != NULL) {
+        (void) ngx_atomic_fetch_add(&ngx_http_sprox_metrics->sh->purged,
+                                    slices);
+    }
+}
+
+
+ngx_int_t
+ngx_http_sprox_metrics_handler(ngx_http_request_t *r)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+    sprox_buf_t   text;
+    sprox_mem_t   mem;
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_http_sprox_mem_pool(&mem, r->pool);
+    sprox_buf_init(&text, &mem);
+
+    ngx_http_sprox_metrics_write(&text);
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (b == NULL || sprox_buf_rc(&text) != SPROX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = text.len;
+
+    ngx_str_set(&r->headers_out.content_type, "text/plain; version=0.0.4");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b->pos = text.data;
+    b->last = text.data + text.len;
+    b->memory = (text.len != 0);
+    b->last_buf = (r == r->main);
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+static void
+ngx_http_sprox_metrics_write(sprox_buf_t *out)
+{
+    sprox_catalog_stats_t  stats;
+
+    if (ngx_http_sprox_metrics == NULL) {
+        return;
+    }
+
+    ngx_http_sprox_zone_stats(&stats);
+
+    ngx_http_sprox_metrics_requests(out, SPROX_METRIC_REQUESTS,
+                                    NGX_HTTP_SPROX_ROW_ALIAS);
+
+    sprox_metric_head(out, SPROX_METRIC_BYTES);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_BYTES,
+                                  NGX_HTTP_SPROX_ROW_ALIAS,
+                                  NGX_HTTP_SPROX_N_HIT, "hit");
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_BYTES,
+                                  NGX_HTTP_SPROX_ROW_ALIAS,
+                                  NGX_HTTP_SPROX_N_FILL, "fill");
+
+    sprox_metric_head(out, SPROX_METRIC_STALE);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_STALE,
+                                  NGX_HTTP_SPROX_ROW_ALIAS,
+                                  NGX_HTTP_SPROX_N_STALE, NULL);
+
+    ngx_http_sprox_metrics_requests(out, SPROX_METRIC_ORIGIN_REQUESTS,
+                                    NGX_HTTP_SPROX_ROW_ORIGIN);
+
+    sprox_metric_head(out, SPROX_METRIC_ORIGIN_BYTES);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_ORIGIN_BYTES,
+                                  NGX_HTTP_SPROX_ROW_ORIGIN,
+                                  NGX_HTTP_SPROX_N_RECEIVED, NULL);
+
+    sprox_metric_head(out, SPROX_METRIC_ORIGIN_RETRIES);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_ORIGIN_RETRIES,
+                                  NGX_HTTP_SPROX_ROW_ORIGIN,
+                                  NGX_HTTP_SPROX_N_RETRIES, NULL);
+
+    sprox_metric_head(out, SPROX_METRIC_CATALOG_OBJECTS);
+    sprox_metric_sample(out, SPROX_METRIC_CATALOG_OBJECTS, NULL,
+                        stats.objects);
+
+    sprox_metric_head(out, SPROX_METRIC_CATALOG_BYTES);
+    sprox_metric_sample(out, SPROX_METRIC_CATALOG_BYTES, NULL,
+                        stats.bytes_used);
+
+    sprox_metric_head(out, SPROX_METRIC_CATALOG_EVICTED);
+    sprox_metric_sample(out, SPROX_METRIC_CATALOG_EVICTED, NULL,
+                        stats.evicted);
+
+    sprox_metric_head(out, SPROX_METRIC_FILLS_IN_FLIGHT);
+    sprox_metric_sample(out, SPROX_METRIC_FILLS_IN_FLIGHT, NULL,
+                        ngx_http_sprox_metrics_fills());
+
+    sprox_metric_head(out, SPROX_METRIC_PURGED_SLICES);
+    sprox_metric_sample(out, SPROX_METRIC_PURGED_SLICES, NULL,
+                        ngx_http_sprox_metrics->sh->purged);
+}
+
+
+static void
+ngx_http_sprox_metrics_requests(sprox_buf_t *out, sprox_metric_t metric,
+    ngx_http_sprox_row_kind_e kind)
+{
+    u_char                 status[NGX_INT_T_LEN];
+    uint64_t               n;
+    ngx_uint_t             op, i;
+    sprox_str_t            labels[3];
+    ngx_http_sprox_row_t  *row;
+
+    sprox_metric_head(out, metric);
+
+    for (row = ngx_http_sprox_metrics->sh->rows; row; row = row->next) {
+
+        if (row->kind != kind) {
+            continue;
+        }
+
+        labels[0] = sprox_str_make(row->name, row->len);
+
+        for (op = 0; op < SPROX_OP_MAX; op++) {
+
+            labels[1] = sprox_op_name(op);
+
+            for (i = 0; i < NGX_HTTP_SPROX_STATUSES; i++) {
+
+                n = row->counts.requests[op][i];
+
+                if (n == 0) {
+                    continue;
+                }
+
+                if (i == NGX_HTTP_SPROX_STATUS_NONE) {
+                    labels[2] = sprox_str_lit("error");
+
+                } else if (i == NGX_HTTP_SPROX_STATUS_OTHER) {
+                    labels[2] = sprox_str_lit("other");
+
+                } else {
+                    labels[2].data = status;
+                    labels[2].len = ngx_sprintf(status, "%ui",
+                                                ngx_http_sprox_statuses[i])
+                                    - status;
+                }
+
+                sprox_metric_sample(out, metric, labels, n);
+            }
+        }
+    }
+}
+
+
+/* The samples of one number; source: its second label, or NULL. */
+
+static void
+ngx_http_sprox_metrics_simple(sprox_buf_t *out, sprox_metric_t metric,
+    ngx_http_sprox_row_kind_e kind, ngx_http_sprox_row_n_e n,
+    const char *source)
+{
+    sprox_str_t            labels[2];
+    ngx_http_sprox_row_t  *row;
+
+    if (source != NULL) {
+        labels[1] = sprox_str_make(source, ngx_strlen(source));
+    }
+
+    for (row = ngx_http_sprox_metrics->sh->rows; row; row = row->next) {
+
+        if (row->kind != kind || row->counts.n[n] == 0) {
+            continue;
+        }
+
+        labels[0] = sprox_str_make(row->name, row->len);
+
+        sprox_metric_sample(out, metric, labels, row->counts.n[n]);
+    }
+}
+
+
+/* A killed worker whose slot nobody took over counts no more. */
+
+static uint64_t
+ngx_http_sprox_metrics_fills(void)
+{
+    ngx_int_t               n, sum;
+    ngx_uint_t              i;
+    ngx_http_sprox_slot_t  *slot;
+
+    sum = 0;
+    slot = ngx_http_sprox_metrics->sh->slots;
+
+    for (i = 0; i < NGX_MAX_PROCESSES; i++) {
+
+        n = (ngx_int_t) slot[i].fills;
+
+        if (n > 0
+            && (kill((ngx_pid_t) slot[i].pid, 0) == 0 || errno != ESRCH))
+        {
+            sum += n;
+        }
+    }
+
+    return (uint64_t) sum;
+}

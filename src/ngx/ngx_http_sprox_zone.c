@@ -1,0 +1,358 @@
+/*
+ * The catalog's zone: one piece of shared memory, of which the core's
+ * catalog gets all that nginx's slab leaves.
+ *
+ *   | slab pool, page table | header, log text | the catalog ............ |
+ *                             one page each      whole pages, one block
+ *
+ * The slab is used for its mutex alone (nginx frees it when a worker dies
+ * with it) and never allocates again.  A reload finds the catalog as it is.
+ *
+ * A space of the catalog is a bucket of a store.  Its name is
+ *
+ *   ORIGIN 0 DIGEST BUCKET
+ *
+ * with the MD5 of what else makes out the store (dialect, endpoint, root):
+ * when an operator points an origin elsewhere, nothing that was known of
+ * the old store is believed of the new one.
+ */
+
+#include "ngx_http_sprox_zone.h"
+#include "ngx_http_sprox_conf.h"
+
+#include "sprox_digest.h"
+
+
+#define NGX_HTTP_SPROX_SPACE_MAX                                              \
+    (NGX_HTTP_SPROX_NAME_MAX + 1 + SPROX_MD5_LEN + SPROX_BUCKET_MAX)
+
+
+/* In shared memory. */
+
+typedef struct {
+    sprox_catalog_t            *catalog;
+    size_t                      size;
+} ngx_http_sprox_zone_sh_t;
+
+
+/* Of a cycle; the zone's data. */
+
+typedef struct {
+    ngx_http_sprox_zone_sh_t   *sh;
+    ngx_slab_pool_t            *shpool;
+} ngx_http_sprox_zone_t;
+
+
+typedef u_char  ngx_http_sprox_store_t[SPROX_MD5_LEN];
+
+
+static ngx_int_t ngx_http_sprox_zone_init(ngx_shm_zone_t *shm_zone,
+    void *data);
+static ngx_int_t ngx_http_sprox_zone_store(ngx_http_sprox_origin_t *origin,
+    u_char *digest);
+static sprox_rc_t ngx_http_sprox_zone_space_locked(
+    ngx_http_sprox_origin_t *origin, sprox_str_t bucket, int create,
+    uint32_t *space);
+
+
+/* Of this worker. */
+static ngx_http_sprox_zone_t   *ngx_http_sprox_zone;
+static ngx_http_sprox_store_t  *ngx_http_sprox_stores;
+
+
+ngx_shm_zone_t *
+ngx_http_sprox_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size)
+{
+    ngx_shm_zone_t         *shm_zone;
+    ngx_http_sprox_zone_t  *zone;
+
+    if (size < NGX_HTTP_SPROX_ZONE_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" of \"sprox_catalog\" is too small: "
+                           "write a size of %dk or more", name,
+                           NGX_HTTP_SPROX_ZONE_MIN / 1024);
+        return NULL;
+    }
+
+    zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_sprox_zone_t));
+    if (zone == NULL) {
+        return NULL;
+    }
+
+    shm_zone = ngx_shared_memory_add(cf, name, size, &ngx_http_sprox_module);
+    if (shm_zone == NULL) {
+        return NULL;
+    }
+
+    shm_zone->init = ngx_http_sprox_zone_init;
+    shm_zone->data = zone;
+
+    return shm_zone;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_zone_init(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_http_sprox_zone_t  *old = data;
+
+    void                      *memory;
+    size_t                     len;
+    ngx_slab_pool_t           *shpool;
+    ngx_http_sprox_zone_t     *zone;
+    ngx_http_sprox_zone_sh_t  *sh;
+
+    zone = shm_zone->data;
+
+    if (old != NULL) {
+
+        /* a module of a newer format may have been loaded meanwhile */
+
+        if (sprox_catalog_attach(old->sh->catalog, old->sh->size) == NULL) {
+            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                          "sprox catalog zone \"%V\" is of another version: "
+                          "restart nginx", &shm_zone->shm.name);
+            return NGX_ERROR;
+        }
+
+        zone->sh = old->sh;
+        zone->shpool = old->shpool;
+
+        return NGX_OK;
+    }
+
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+    zone->shpool = shpool;
+
+    if (shm_zone->shm.exists) {
+        zone->sh = shpool->data;
+        return NGX_OK;
+    }
+
+    sh = ngx_slab_calloc(shpool, sizeof(ngx_http_sprox_zone_sh_t));
+    if (sh == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = sizeof(" in sprox catalog zone \"\"") + shm_zone->shm.name.len;
+
+    shpool->log_ctx = ngx_slab_alloc(shpool, len);
+    if (shpool->log_ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(shpool->log_ctx, " in sprox catalog zone \"%V\"%Z",
+                &shm_zone->shm.name);
+
+    /* nothing was freed yet: all free pages are one run */
+
+    sh->size = (size_t) shpool->pfree * ngx_pagesize;
+
+    memory = ngx_slab_alloc(shpool, sh->size);
+    if (memory == NULL) {
+        return NGX_ERROR;
+    }
+
+    sh->catalog = sprox_catalog_create(memory, sh->size);
+    if (sh->catalog == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "sprox catalog zone \"%V\" is too small: write a larger "
+                      "size in \"sprox_catalog\"", &shm_zone->shm.name);
+        return NGX_ERROR;
+    }
+
+    shpool->data = sh;
+    zone->sh = sh;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_sprox_zone_start(ngx_cycle_t *cycle, ngx_http_sprox_main_conf_t *mcf)
+{
+    ngx_uint_t                 i;
+    ngx_http_sprox_store_t    *stores;
+    ngx_http_sprox_origin_t  **origin;
+
+    ngx_http_sprox_zone = NULL;
+
+    if (mcf->catalog_zone == NULL) {
+        return NGX_OK;
+    }
+
+    /* no origin at all is legal */
+
+    stores = ngx_palloc(cycle->pool, (mcf->origins.nelts + 1)
+                                     * sizeof(ngx_http_sprox_store_t));
+    if (stores == NULL) {
+        return NGX_ERROR;
+    }
+
+    origin = mcf->origins.elts;
+
+    for (i = 0; i < mcf->origins.nelts; i++) {
+        if (ngx_http_sprox_zone_store(origin[i], stores[origin[i]->index])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_http_sprox_stores = stores;
+    ngx_http_sprox_zone = mcf->catalog_zone->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_zone_store(ngx_http_sprox_origin_t *origin, u_char *digest)
+{
+    sprox_rc_t   rc;
+    sprox_buf_t  text;
+
+    sprox_buf_init(&text, &ngx_http_sprox_mem_heap);
+
+    sprox_buf_str(&text, origin->dialect->name);
+    sprox_buf_char(&text, '\0');
+    sprox_buf_str(&text, ngx_http_sprox_to_core(origin->endpoint));
+    sprox_buf_char(&text, '\0');
+    sprox_buf_str(&text, ngx_http_sprox_to_core(origin->root));
+
+    rc = sprox_buf_rc(&text);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_md5(sprox_buf_get(&text), digest);
+    }
+
+    sprox_buf_free(&text);
+
+    return rc == SPROX_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+static sprox_rc_t
+ngx_http_sprox_zone_space_locked(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, int create, uint32_t *space)
+{
+    u_char  *p, name[NGX_HTTP_SPROX_SPACE_MAX];
+
+    if (bucket.len > SPROX_BUCKET_MAX) {
+        return SPROX_LIMIT;
+    }
+
+    p = ngx_cpymem(name, origin->name.data, origin->name.len);
+    *p++ = '\0';
+    p = ngx_cpymem(p, ngx_http_sprox_stores[origin->index], SPROX_MD5_LEN);
+    p = ngx_cpymem(p, bucket.data, bucket.len);
+
+    return sprox_catalog_space_locked(ngx_http_sprox_zone->sh->catalog,
+                                      sprox_str_make(name, p - name), create,
+                                      space);
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_get(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
+    sprox_str_t key, sprox_object_t *object, uint8_t *buf)
+{
+    uint32_t                space;
+    sprox_rc_t              rc;
+    ngx_http_sprox_zone_t  *zone;
+
+    zone = ngx_http_sprox_zone;
+
+    if (zone == NULL) {
+        return SPROX_NOT_FOUND;
+    }
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    rc = ngx_http_sprox_zone_space_locked(origin, bucket, 0, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_get_locked(zone->sh->catalog, space, key, object,
+                                      buf);
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc == SPROX_OK ? SPROX_OK : SPROX_NOT_FOUND;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_put(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
+    sprox_str_t key, const sprox_object_t *object)
+{
+    uint32_t                space;
+    sprox_rc_t              rc;
+    ngx_http_sprox_zone_t  *zone;
+
+    zone = ngx_http_sprox_zone;
+
+    if (zone == NULL) {
+        return SPROX_FULL;
+    }
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    rc = ngx_http_sprox_zone_space_locked(origin, bucket, 1, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_put_locked(zone->sh->catalog, space, key, object);
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_remove(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t key)
+{
+    uint32_t                space;
+    sprox_rc_t              rc;
+    ngx_http_sprox_zone_t  *zone;
+
+    zone = ngx_http_sprox_zone;
+
+    if (zone == NULL) {
+        return SPROX_NOT_FOUND;
+    }
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    rc = ngx_http_sprox_zone_space_locked(origin, bucket, 0, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_remove_locked(zone->sh->catalog, space, key);
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc == SPROX_OK ? SPROX_OK : SPROX_NOT_FOUND;
+}
+
+
+void
+ngx_http_sprox_zone_stats(sprox_catalog_stats_t *stats)
+{
+    ngx_http_sprox_zone_t  *zone;
+
+    zone = ngx_http_sprox_zone;
+
+    if (zone == NULL) {
+        ngx_memzero(stats, sizeof(sprox_catalog_stats_t));
+        return;
+    }
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    sprox_catalog_stats_locked(zone->sh->catalog, stats);
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}

@@ -20,6 +20,10 @@
 
 #define SPROX_CATALOG_SIZE_MIN    (256 * 1024)
 #define SPROX_CATALOG_SPACES_MAX  65535
+#define SPROX_CATALOG_NAME_MAX    256    /* bytes of a space's name */
+
+#define SPROX_CLASS_MAX           64     /* bytes of a storage class */
+#define SPROX_VERSION_MAX         1024   /* of a version id; S3's own limit */
 
 /* A buffer of this size holds the strings of any object. */
 #define SPROX_OBJECT_BUF          (SPROX_HEADERS_MAX + 2048)
@@ -35,7 +39,7 @@ typedef struct {
     int64_t      last_modified;     /* milliseconds */
     int64_t      proved;            /* milliseconds: when the request that
                                        told was sent */
-    sprox_str_t  etag;              /* with quotes; empty if the store has none */
+    sprox_str_t  etag;              /* with quotes; empty: there is none */
     sprox_str_t  storage_class;
     sprox_str_t  version;           /* version id or generation */
     sprox_str_t  headers;           /* "name: value\r\n" lines; see headed */
@@ -56,20 +60,26 @@ typedef struct {
 
 
 /*
- * Formats memory (16-byte aligned, of at least SPROX_CATALOG_SIZE_MIN) and
- * returns the catalog in it, or NULL when size is too small.
+ * Formats memory (16-byte aligned, of at least SPROX_CATALOG_SIZE_MIN; what
+ * is above 64 GiB is not used) and returns the catalog in it, or NULL when
+ * size is too small.
  */
 sprox_catalog_t *sprox_catalog_create(void *memory, size_t size);
 
 /* The catalog that create() made in this memory (another process, or after
-   a reload); NULL when it is none or of another size. */
+   a reload); NULL when it is none, or of another size or format. */
 sprox_catalog_t *sprox_catalog_attach(void *memory, size_t size);
 
 /*
  * The number of the space (one origin's bucket) of that name, made when
  * create is set.  Numbers hold until the catalog is emptied: callers name
  * the space again with each lock, or compare sprox_catalog_epoch_locked().
- * SPROX_OK, SPROX_NOT_FOUND, SPROX_FULL.
+ * SPROX_OK, SPROX_NOT_FOUND, SPROX_LIMIT (name), SPROX_FULL: spaces are
+ * never evicted, and a sixteenth of the memory is theirs (about one space
+ * for 2 KiB of memory, SPROX_CATALOG_SPACES_MAX at most).  So a space is
+ * made when there is an object to put, not when a client names one.
+ *
+ * In all functions below, a space that is none is SPROX_NOT_FOUND.
  */
 sprox_rc_t sprox_catalog_space_locked(sprox_catalog_t *cat, sprox_str_t name,
     int create, uint32_t *space);
@@ -79,8 +89,8 @@ uint64_t sprox_catalog_epoch_locked(sprox_catalog_t *cat);
 
 /*
  * Looks up a key.  The strings of *object are copied into buf (at least
- * SPROX_OBJECT_BUF bytes).  It becomes the most recently used.  SPROX_OK or
- * SPROX_NOT_FOUND.
+ * SPROX_OBJECT_BUF bytes) or are static.  It becomes the most recently used.
+ * SPROX_OK (look at object->absent) or SPROX_NOT_FOUND.
  */
 sprox_rc_t sprox_catalog_get_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_str_t key, sprox_object_t *object, uint8_t *buf);
@@ -89,10 +99,17 @@ sprox_rc_t sprox_catalog_get_locked(sprox_catalog_t *cat, uint32_t space,
  * Puts what was learned.  Merges: what is older (proved) than what is known
  * and of another version is not taken (SPROX_DONE); the same version (ETag,
  * size, and last-modified to the second; version id where both have one)
- * keeps headers that the newer source lacks, and `listed` and `headed` add
- * up; another version replaces all.  The least recently used are evicted to
- * make room.  SPROX_OK, SPROX_DONE, SPROX_FULL (larger than the memory can
- * hold), SPROX_LIMIT (a string is longer than its limit).
+ * keeps headers, storage class, version id and the milliseconds of
+ * last-modified that the newer source lacks, `listed` and `headed` add up,
+ * and the later proof counts, in whichever order they come; another version
+ * replaces all.  Absence is a version of its own.
+ *
+ * The least recently used are evicted to make room, and where a hole that is
+ * large enough does not come about so, the neighbours of one of them.
+ *
+ * SPROX_OK, SPROX_DONE, SPROX_LIMIT (a string is longer than its limit),
+ * SPROX_FULL (larger than the memory can hold; what was known of another
+ * version is then forgotten).
  */
 sprox_rc_t sprox_catalog_put_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_str_t key, const sprox_object_t *object);
@@ -106,12 +123,12 @@ sprox_rc_t sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t space,
 
 /*
  * Objects of a space in byte order, with keys > after and of the prefix, at
- * most n; absent ones are passed over.  Calls on_object for each with
- * strings that point into the catalog: valid during the call only, and it
- * must not call back into the catalog.  A return other than SPROX_OK ends
- * the scan and is returned.  SPROX_AGAIN: n were visited, more may come;
- * SPROX_DONE: that was all.  *last_key is copied by the caller in the
- * callback to go on from.
+ * most n; absent ones are passed over (and not counted).  Calls visit for
+ * each with strings that are valid during the call only; it must not call
+ * back into the catalog, and copies the key to go on from.  A return other
+ * than SPROX_OK ends the scan and is returned.  SPROX_AGAIN: n were visited,
+ * more may come; SPROX_DONE: that was all.  Nothing becomes more recently
+ * used.
  */
 typedef sprox_rc_t (*sprox_catalog_visit_pt)(void *data, sprox_str_t key,
     const sprox_object_t *object);
@@ -122,6 +139,13 @@ sprox_rc_t sprox_catalog_scan_locked(sprox_catalog_t *cat, uint32_t space,
 
 void sprox_catalog_stats_locked(sprox_catalog_t *cat,
     sprox_catalog_stats_t *stats);
+
+/*
+ * Looks at everything in the catalog: order and balance of the maps, the
+ * order of use, the accounts of the allocator.  NULL, or what is wrong.  For
+ * tests: it takes time with the number of objects.
+ */
+const char *sprox_catalog_check_locked(sprox_catalog_t *cat);
 
 
 #endif /* SPROX_CATALOG_H */

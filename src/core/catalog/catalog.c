@@ -1,0 +1,416 @@
+/*
+ * The catalog in shared memory: what is known of objects outlives requests
+ * and is the same in each worker.  nginx's slab pool and its rbtree would
+ * do neither the order of keys nor a bound by eviction, and hold pointers.
+ *
+ *   +--------+------------------+-----------------------------------------+
+ *   | header | spaces           | arena                                   |
+ *   +--------+------------------+-----------------------------------------+
+ *     |   |    | table by number   ^ records and chunks, see record.c
+ *     |   |    | space: root ------+ map of the space's objects
+ *     |   +--> | ...
+ *     |
+ *     +-- newest <-> ... <-> oldest, through all records of all spaces
+ *
+ * Spaces are not evicted and therefore lie apart: immovable blocks in the
+ * arena would keep it from ever joining into one.
+ *
+ * The mark: `changing` is 1 while links are not whole.  A process that is
+ * killed then leaves it so (what it stored before, it stored in order: a
+ * compiler's barrier will do), and the next to come empties the catalog.
+ */
+
+#include <stdatomic.h>
+
+#include "sprox_zone.h"
+
+
+#define SIZE_MAX_USED      ((uint64_t) 0xffffffff * SPROX_UNIT)
+
+#define SPACES_PART        16            /* of the memory */
+#define SPACES_SIZE_MAX    (24 * 1024 * 1024)
+#define SPACE_SIZE_TYPICAL 128           /* decides how many numbers */
+
+
+static void
+mark(sprox_catalog_t *cat)
+{
+    cat->changing = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+
+static void
+unmark(sprox_catalog_t *cat)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    cat->changing = 0;
+}
+
+
+/* Lays out an empty catalog; epoch and counters stay. */
+
+static void
+format(sprox_catalog_t *cat)
+{
+    size_t    size, table;
+    uint32_t  first, units, spaces;
+
+    size = cat->size < SIZE_MAX_USED ? cat->size : SIZE_MAX_USED;
+
+    units = (uint32_t) (size / SPROX_UNIT);
+    first = SPROX_UNITS(sizeof(sprox_catalog_t));
+
+    size /= SPACES_PART;
+    if (size > SPACES_SIZE_MAX) {
+        size = SPACES_SIZE_MAX;
+    }
+
+    spaces = (uint32_t) (size / SPROX_UNIT);
+
+    cat->spaces_n = 0;
+    cat->spaces_root = 0;
+    cat->spaces_max = (uint32_t) (size / SPACE_SIZE_TYPICAL);
+
+    if (cat->spaces_max > SPROX_CATALOG_SPACES_MAX) {
+        cat->spaces_max = SPROX_CATALOG_SPACES_MAX;
+    }
+
+    table = (cat->spaces_max + 1) * sizeof(uint32_t);
+
+    cat->spaces_table = first;
+    cat->spaces_next = first + (uint32_t) SPROX_UNITS(table);
+    cat->spaces_end = first + spaces;
+
+    cat->objects = 0;
+    cat->absent = 0;
+    cat->newest = 0;
+    cat->oldest = 0;
+
+    sprox_arena_init(cat, &cat->arena, cat->spaces_end, units - 1);
+}
+
+
+sprox_catalog_t *
+sprox_catalog_create(void *memory, size_t size)
+{
+    sprox_catalog_t  *cat = memory;
+
+    if (size < SPROX_CATALOG_SIZE_MIN || (uintptr_t) memory % SPROX_UNIT) {
+        return NULL;
+    }
+
+    /* an attach() that comes too early must find nothing */
+
+    cat->magic = 0;
+    mark(cat);
+
+    cat->format = SPROX_CATALOG_FORMAT;
+    cat->size = size;
+    cat->epoch = 1;
+    cat->emptied = 0;
+    cat->evicted = 0;
+
+    format(cat);
+    unmark(cat);
+
+    cat->magic = SPROX_CATALOG_MAGIC;
+
+    return cat;
+}
+
+
+sprox_catalog_t *
+sprox_catalog_attach(void *memory, size_t size)
+{
+    sprox_catalog_t  *cat = memory;
+
+    if (size < SPROX_CATALOG_SIZE_MIN || (uintptr_t) memory % SPROX_UNIT
+        || cat->magic != SPROX_CATALOG_MAGIC
+        || cat->format != SPROX_CATALOG_FORMAT || cat->size != size)
+    {
+        return NULL;
+    }
+
+    return cat;
+}
+
+
+/* First in each function that holds the lock. */
+
+static void
+enter(sprox_catalog_t *cat)
+{
+    if (!cat->changing) {
+        return;
+    }
+
+    /* the mark stays set until all is whole: this may be killed as well */
+
+    cat->emptied++;
+    cat->epoch++;
+
+    format(cat);
+    unmark(cat);
+}
+
+
+sprox_rc_t
+sprox_catalog_space_locked(sprox_catalog_t *cat, sprox_str_t name, int create,
+    uint32_t *space)
+{
+    uint32_t           ref, units, *table;
+    sprox_space_t     *s;
+    sprox_map_path_t   path;
+
+    enter(cat);
+
+    ref = sprox_map_find(cat, cat->spaces_root, name, &path);
+
+    if (ref) {
+        s = sprox_unit(cat, ref);
+        *space = s->number;
+        return SPROX_OK;
+    }
+
+    if (!create) {
+        return SPROX_NOT_FOUND;
+    }
+
+    if (name.len > SPROX_CATALOG_NAME_MAX) {
+        return SPROX_LIMIT;
+    }
+
+    ref = cat->spaces_next;
+    units = (uint32_t) SPROX_UNITS(sizeof(sprox_space_t) + name.len);
+
+    if (units > cat->spaces_end - ref || cat->spaces_n == cat->spaces_max) {
+        return SPROX_FULL;
+    }
+
+    mark(cat);
+
+    cat->spaces_next += units;
+    cat->spaces_n++;
+
+    table = sprox_unit(cat, cat->spaces_table);
+    table[cat->spaces_n] = ref;
+
+    s = sprox_unit(cat, ref);
+    memset(s, 0, sizeof(sprox_space_t));
+    s->number = cat->spaces_n;
+    s->node.key_len = (uint16_t) name.len;
+
+    if (name.len) {
+        memcpy(s + 1, name.data, name.len);
+    }
+
+    sprox_map_insert(cat, &cat->spaces_root, ref, &path);
+
+    unmark(cat);
+
+    *space = s->number;
+
+    return SPROX_OK;
+}
+
+
+uint64_t
+sprox_catalog_epoch_locked(sprox_catalog_t *cat)
+{
+    enter(cat);
+
+    return cat->epoch;
+}
+
+
+sprox_rc_t
+sprox_catalog_put_locked(sprox_catalog_t *cat, uint32_t number,
+    sprox_str_t key, const sprox_object_t *object)
+{
+    int                same;
+    uint8_t            buf[SPROX_OBJECT_BUF];
+    sprox_rc_t         rc;
+    sprox_put_t        put;
+    sprox_space_t     *space;
+    sprox_object_t     known, plain;
+    sprox_map_path_t   path;
+
+    enter(cat);
+
+    space = sprox_zone_space(cat, number);
+    if (space == NULL) {
+        return SPROX_NOT_FOUND;
+    }
+
+    rc = sprox_object_check(object);
+    if (rc != SPROX_OK || key.len > SPROX_KEY_MAX) {
+        return SPROX_LIMIT;
+    }
+
+    plain = sprox_object_plain(object);
+
+    same = 0;
+    put.ref = 0;
+    put.old = sprox_map_find(cat, space->root, key, &path);
+
+    mark(cat);
+
+    if (put.old) {
+        sprox_zone_use(cat, put.old);
+        sprox_record_read(cat, sprox_record(cat, put.old), &known, buf);
+
+        same = sprox_object_same(&plain, &known);
+
+        if (same) {
+            plain = plain.proved >= known.proved
+                    ? sprox_object_merge(&plain, &known)
+                    : sprox_object_merge(&known, &plain);
+
+        } else if (plain.proved < known.proved) {
+            unmark(cat);
+            return SPROX_DONE;
+        }
+    }
+
+    rc = sprox_zone_store(cat, number, key, &plain, &known, &put);
+
+    /* better nothing than what is known to be another version */
+
+    if (rc == SPROX_FULL && put.old && !same) {
+        sprox_zone_drop(cat, put.old);
+    }
+
+    unmark(cat);
+
+    return rc;
+}
+
+
+sprox_rc_t
+sprox_catalog_get_locked(sprox_catalog_t *cat, uint32_t number,
+    sprox_str_t key, sprox_object_t *object, uint8_t *buf)
+{
+    uint32_t           ref;
+    sprox_space_t     *space;
+    sprox_map_path_t   path;
+
+    enter(cat);
+
+    space = sprox_zone_space(cat, number);
+    if (space == NULL) {
+        return SPROX_NOT_FOUND;
+    }
+
+    ref = sprox_map_find(cat, space->root, key, &path);
+    if (ref == 0) {
+        return SPROX_NOT_FOUND;
+    }
+
+    sprox_record_read(cat, sprox_record(cat, ref), object, buf);
+
+    mark(cat);
+    sprox_zone_use(cat, ref);
+    unmark(cat);
+
+    return SPROX_OK;
+}
+
+
+sprox_rc_t
+sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t number,
+    sprox_str_t key)
+{
+    uint32_t           ref;
+    sprox_space_t     *space;
+    sprox_map_path_t   path;
+
+    enter(cat);
+
+    space = sprox_zone_space(cat, number);
+    if (space == NULL) {
+        return SPROX_NOT_FOUND;
+    }
+
+    ref = sprox_map_find(cat, space->root, key, &path);
+    if (ref == 0) {
+        return SPROX_NOT_FOUND;
+    }
+
+    mark(cat);
+    sprox_zone_drop(cat, ref);
+    unmark(cat);
+
+    return SPROX_OK;
+}
+
+
+sprox_rc_t
+sprox_catalog_scan_locked(sprox_catalog_t *cat, uint32_t number,
+    sprox_str_t prefix, sprox_str_t after, size_t n,
+    sprox_catalog_visit_pt visit, void *data)
+{
+    int                beyond;
+    uint8_t            buf[SPROX_OBJECT_BUF];
+    uint32_t           ref;
+    sprox_rc_t         rc;
+    sprox_str_t        key;
+    sprox_space_t     *space;
+    sprox_object_t     object;
+    sprox_record_t    *record;
+    sprox_map_path_t   path;
+
+    enter(cat);
+
+    space = sprox_zone_space(cat, number);
+    if (space == NULL) {
+        return SPROX_NOT_FOUND;
+    }
+
+    beyond = sprox_str_cmp(after, prefix) >= 0;
+
+    ref = sprox_map_seek(cat, space->root, beyond ? after : prefix, beyond,
+                         &path);
+
+    for ( /* void */ ; ref; ref = sprox_map_next(cat, &path)) {
+        record = sprox_record(cat, ref);
+        key = sprox_node_key(&record->node);
+
+        if (!sprox_str_starts(key, prefix)) {
+            break;
+        }
+
+        if (record->node.flags & SPROX_RECORD_ABSENT) {
+            continue;
+        }
+
+        if (n == 0) {
+            return SPROX_AGAIN;
+        }
+
+        n--;
+        sprox_record_read(cat, record, &object, buf);
+
+        rc = visit(data, key, &object);
+        if (rc != SPROX_OK) {
+            return rc;
+        }
+    }
+
+    return SPROX_DONE;
+}
+
+
+void
+sprox_catalog_stats_locked(sprox_catalog_t *cat, sprox_catalog_stats_t *stats)
+{
+    enter(cat);
+
+    stats->objects = cat->objects;
+    stats->absent = cat->absent;
+    stats->evicted = cat->evicted;
+    stats->emptied = cat->emptied;
+    stats->bytes_total = cat->size;
+    stats->bytes_used = ((uint64_t) cat->spaces_next + cat->arena.used)
+                        * SPROX_UNIT;
+}

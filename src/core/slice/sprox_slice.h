@@ -13,6 +13,7 @@
 #define SPROX_SLICE_MIN        (64 * 1024)
 #define SPROX_SLICE_MAX        (64 * 1024 * 1024)
 
+/* The longest block. */
 #define SPROX_SLICE_META_MAX   (SPROX_HEADERS_MAX + 2048)
 
 
@@ -33,25 +34,33 @@ int sprox_slice_valid(uint64_t slice);
  *
  *   sprox ORIGIN BUCKET KEY VERSION SLICE INDEX
  *
- * VERSION pins the bytes: the ETag, or for objects without a strong ETag
- * size and last-modified ("@LAST_MODIFIED-SIZE"); for GCS the generation is
- * added.  The size is part of it in any case.  No client's credential is.
+ * VERSION pins the bytes, the first of these that there is, and the size:
+ *
+ *   "ETAG"-SIZE             a strong ETag, with its quotes
+ *   #GENERATION-SIZE        a version of digits only (GCS): a listing may
+ *                           not tell it, so it does not come before the ETag
+ *   @LAST_MODIFIED-SIZE     in seconds: a listing and a header agree on them
+ *
+ * Different parts give different keys, whatever bytes they hold.  No
+ * client's credential is part of it.
  */
 void sprox_slice_key(sprox_buf_t *out, sprox_str_t origin,
     sprox_str_t bucket, sprox_str_t key, const sprox_object_t *object,
     uint64_t slice, uint64_t index);
 
-/* Whether bytes of this object can be told from those of another version:
-   a strong ETag, a generation, or size and last-modified. */
+/*
+ * Whether bytes of this object can be told from those of another version: a
+ * strong ETag, a generation, or last-modified.  Without, nothing is kept.
+ */
 int sprox_object_pinned(const sprox_object_t *object);
 
 
 /*
- * The block in a slice file: magic, format, check sum (CRC-32 of what
- * follows), lengths, then numbers in little endian and the strings.  It
- * repeats what the file is a slice of, so that a damaged, foreign or
- * misplaced file is found out, and carries the object's headers so that
- * they survive a restart.
+ * The block in a slice file: magic, format, check sum (CRC-32 of all else),
+ * lengths, then numbers in little endian and the strings.  It repeats which
+ * slice of which version the file is (the key stands in nginx's own header),
+ * so that a damaged, foreign or misplaced file is found out, and carries the
+ * object's headers so that they survive a restart.
  */
 
 typedef struct {
@@ -61,12 +70,19 @@ typedef struct {
     uint64_t        length;         /* bytes in this file */
 } sprox_slice_meta_t;
 
+/*
+ * Appends a block.  SPROX_OK, SPROX_NOMEM, SPROX_LIMIT (a string is longer
+ * than the catalog takes), SPROX_INVALID (an absent object, no valid slice
+ * size, an index beyond the end, a length that is not the slice's: an empty
+ * object has slice 0 of length 0).
+ */
 sprox_rc_t sprox_slice_meta_write(sprox_buf_t *out,
     const sprox_slice_meta_t *meta);
 
 /*
- * Reads a block; the strings point into it.  SPROX_OK, SPROX_INVALID
- * (magic, format, check sum, lengths: not ours or damaged).
+ * Reads a block, which must be exactly what was written; the strings point
+ * into it.  SPROX_OK, or SPROX_INVALID: magic, format, check sum, lengths,
+ * or a slice that write() would not take: not ours or damaged.
  */
 sprox_rc_t sprox_slice_meta_read(sprox_str_t block, sprox_slice_meta_t *meta);
 

@@ -35,12 +35,16 @@ typedef struct {
 } sprox_metric_info_t;
 
 
+/* The row of the table; metric must be in range, here and below. */
 const sprox_metric_info_t *sprox_metric_info(sprox_metric_t metric);
 
 /* # HELP and # TYPE lines. */
 void sprox_metric_head(sprox_buf_t *out, sprox_metric_t metric);
 
-/* One sample; values in the order of the table's labels (escaped here). */
+/*
+ * One sample; values in the order of the table's labels (UTF-8, escaped
+ * here); NULL for a metric without labels.
+ */
 void sprox_metric_sample(sprox_buf_t *out, sprox_metric_t metric,
     const sprox_str_t *values, uint64_t n);
 

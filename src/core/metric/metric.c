@@ -1,0 +1,166 @@
+/*
+ * What sprox counts, in one table: the names that dashboards are built on,
+ * their help, and their labels.  The documentation is checked against it.
+ *
+ * Written in Prometheus' text format (version 0.0.4):
+ *
+ *     # HELP sprox_bytes_total Bytes sent to clients, ...
+ *     # TYPE sprox_bytes_total counter
+ *     sprox_bytes_total{alias="tblA",source="hit"} 4096
+ */
+
+#include "sprox_metric.h"
+
+
+#define COUNTER  "counter"
+#define GAUGE    "gauge"
+
+
+static const sprox_metric_info_t  metrics[SPROX_METRIC_MAX] = {
+
+    [SPROX_METRIC_REQUESTS] = {
+        "sprox_requests_total", COUNTER,
+        "Requests of clients, by alias, S3 operation and HTTP status.",
+        { "alias", "operation", "status" }
+    },
+
+    [SPROX_METRIC_BYTES] = {
+        "sprox_bytes_total", COUNTER,
+        "Bytes of objects sent to clients, by alias and source.",
+        { "alias", "source" }
+    },
+
+    [SPROX_METRIC_ORIGIN_REQUESTS] = {
+        "sprox_origin_requests_total", COUNTER,
+        "Requests sent to origins, by S3 operation and HTTP status.",
+        { "origin", "operation", "status" }
+    },
+
+    [SPROX_METRIC_ORIGIN_BYTES] = {
+        "sprox_origin_bytes_total", COUNTER,
+        "Bytes of bodies received from origins.",
+        { "origin" }
+    },
+
+    [SPROX_METRIC_ORIGIN_RETRIES] = {
+        "sprox_origin_retries_total", COUNTER,
+        "Requests to origins that were sent again after a failure.",
+        { "origin" }
+    },
+
+    [SPROX_METRIC_CATALOG_OBJECTS] = {
+        "sprox_catalog_objects", GAUGE,
+        "Objects that the catalog knows.",
+        { NULL }
+    },
+
+    [SPROX_METRIC_CATALOG_BYTES] = {
+        "sprox_catalog_bytes", GAUGE,
+        "Bytes of the catalog's zone that are used.",
+        { NULL }
+    },
+
+    [SPROX_METRIC_CATALOG_EVICTED] = {
+        "sprox_catalog_evicted_total", COUNTER,
+        "Entries that the catalog evicted to make room.",
+        { NULL }
+    },
+
+    [SPROX_METRIC_FILLS_IN_FLIGHT] = {
+        "sprox_fills_in_flight", GAUGE,
+        "Fills that are under way.",
+        { NULL }
+    },
+
+    [SPROX_METRIC_STALE] = {
+        "sprox_stale_total", COUNTER,
+        "Answers past their bound of freshness while an origin failed.",
+        { "alias" }
+    },
+
+    [SPROX_METRIC_PURGED_SLICES] = {
+        "sprox_purged_slices_total", COUNTER,
+        "Slice files that purges deleted.",
+        { NULL }
+    }
+};
+
+
+const sprox_metric_info_t *
+sprox_metric_info(sprox_metric_t metric)
+{
+    return &metrics[metric];
+}
+
+
+/* In help a quote is itself; in a label's value it would end it. */
+
+static void
+escape(sprox_buf_t *out, sprox_str_t s, int quotes)
+{
+    size_t  i;
+
+    for (i = 0; i < s.len; i++) {
+        switch (s.data[i]) {
+
+        case '\\':
+            sprox_buf_text(out, "\\\\");
+            break;
+
+        case '\n':
+            sprox_buf_text(out, "\\n");
+            break;
+
+        case '"':
+            sprox_buf_text(out, quotes ? "\\\"" : "\"");
+            break;
+
+        default:
+            sprox_buf_char(out, s.data[i]);
+        }
+    }
+}
+
+
+void
+sprox_metric_head(sprox_buf_t *out, sprox_metric_t metric)
+{
+    const sprox_metric_info_t  *info = sprox_metric_info(metric);
+
+    sprox_buf_text(out, "# HELP ");
+    sprox_buf_text(out, info->name);
+    sprox_buf_char(out, ' ');
+    escape(out, sprox_str_make(info->help, strlen(info->help)), 0);
+    sprox_buf_text(out, "\n# TYPE ");
+    sprox_buf_text(out, info->name);
+    sprox_buf_char(out, ' ');
+    sprox_buf_text(out, info->type);
+    sprox_buf_char(out, '\n');
+}
+
+
+void
+sprox_metric_sample(sprox_buf_t *out, sprox_metric_t metric,
+    const sprox_str_t *values, uint64_t n)
+{
+    unsigned                    i;
+    const sprox_metric_info_t  *info = sprox_metric_info(metric);
+
+    sprox_buf_text(out, info->name);
+
+    for (i = 0; info->labels[i]; i++) {
+        sprox_buf_char(out, i ? ',' : '{');
+        sprox_buf_text(out, info->labels[i]);
+        sprox_buf_text(out, "=\"");
+        escape(out, values[i], 1);
+        sprox_buf_char(out, '"');
+    }
+
+    if (i) {
+        sprox_buf_char(out, '}');
+    }
+
+    sprox_buf_char(out, ' ');
+    sprox_buf_u64(out, n);
+    sprox_buf_char(out, '\n');
+}

@@ -64,8 +64,15 @@ NGX_OWN  := --with-compat --with-debug --with-threads --with-http_ssl_module \
 
 PLAIN_CC := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 PLAIN_LD := -Wl,-z,relro -Wl,-z,now
+ifeq ($(NGX_SRC),)
 ASAN_CC  := -O1 -g $(SANITIZE)
 ASAN_LD  := -fsanitize=address,undefined
+else
+# nginx itself is not free of undefined behaviour; but with a source tree each
+# allocation from a pool becomes one of its own, whose ends AddressSanitizer sees
+ASAN_CC  := -O1 -g -fsanitize=address -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1
+ASAN_LD  := -fsanitize=address
+endif
 
 # 1: where, 2: C options, 3: linker options
 

@@ -5,9 +5,11 @@
  * A pattern is "bucket[/prefix]", a target "origin://bucket[/prefix]", both
  * with variables $name or ${name} (letters, digits, '_').  A variable
  * matches one path segment (one or more bytes but '/'), or the part of one
- * that lies between literals; the shortest match wins.  What follows the
- * pattern in a key is the rest: it is empty or starts at a segment border,
- * and is appended to the target.
+ * that lies between literals; the shortest match wins (sprox_template.h).
+ * What follows the pattern in a key is the rest, any bytes, and is appended
+ * to the target.  Prefixes end in '/', written or not: "tblB/x" serves keys
+ * that start with "x/", among them "x/" itself (the rest is then empty, and
+ * so is it in the target), but not "x" or "xy".
  *
  *   pattern  tblA/$y/$m     target  lake://b/some/y=$y/m=$m/
  *   tblA : 2026/11/x.parquet    <->   b : some/y=2026/m=11/x.parquet
@@ -17,24 +19,7 @@
 #define SPROX_ALIAS_H
 
 
-#include "sprox_buf.h"
-
-
-#define SPROX_ALIAS_VARS_MAX     16
-#define SPROX_ALIAS_TOKENS_MAX   40
-#define SPROX_ALIAS_TEXT_MAX     1024
-
-
-typedef struct {
-    sprox_str_t  text;              /* literal bytes; empty for a variable */
-    int          var;               /* index of the variable, -1: literal */
-} sprox_alias_token_t;
-
-
-typedef struct {
-    sprox_alias_token_t  tokens[SPROX_ALIAS_TOKENS_MAX];
-    unsigned             n;
-} sprox_template_t;
+#include "sprox_template.h"
 
 
 typedef struct {
@@ -49,34 +34,63 @@ typedef struct {
     unsigned          nvars;
     unsigned          bucket_vars;  /* bit mask: bound by the bucket */
     unsigned          listable:1;   /* maps back and keeps byte order */
-    const char       *why;          /* static text: why it is not listable */
+    const char       *why;          /* static text: why it is not listable,
+                                       and the way out */
+    void             *memory;       /* prefixes that lacked their '/' */
 } sprox_alias_t;
 
 
 /*
  * Parses pattern and target (which stay the caller's and must outlive the
- * alias).  SPROX_OK; SPROX_INVALID with *why (a text in mem, for the
- * operator: what is wrong and what to write instead): empty, bad variable
- * name, the same variable twice in the pattern, adjacent variables with no
- * literal between, a variable in the target that the pattern lacks, no
- * "origin://", a literal bucket that breaks S3's rules, control characters,
- * an empty segment.  A pattern variable that the target lacks is no error
- * here but makes the alias not listable (several keys would map onto one);
- * so does what cannot be inverted, or breaks byte order: variables in
- * another order, another byte after a variable, a key's variable in the
- * target's bucket.  SPROX_LIMIT, SPROX_NOMEM.
+ * alias).  SPROX_OK: sprox_alias_free() when it is done with (with a pool:
+ * needless).  SPROX_INVALID and SPROX_LIMIT with *why: one line from mem,
+ * the caller's to free, for the operator: what is wrong and the way out.
+ * Wrong are: nothing written, a bad variable name, the same variable twice
+ * in the pattern, two variables of the pattern with no literal between, a
+ * variable in the target that the pattern lacks, no "origin://", a bucket
+ * that can never obey S3's rules (the clients' may have upper case and '_'),
+ * control characters, an empty segment ("//").  SPROX_NOMEM.
+ *
+ * An alias that maps forward but cannot be listed is no error here; it has
+ * listable 0, and why.  Listable means: distinct keys of clients have
+ * distinct keys in the origin, and both sort alike.  It needs that
+ *   - each variable of the pattern's prefix is in the target's prefix (else
+ *     several keys would map onto one) and not in the target's bucket (else
+ *     one listing would span buckets);
+ *   - they first appear there in the pattern's order (the target may repeat
+ *     one);
+ *   - what follows a variable is the same on both sides for as long as that
+ *     decides how two names sort: up to the first '/', or where the
+ *     pattern's literal has none, all of it.  "/" and "/m=" agree, "-x/" and
+ *     "-y/" do not, though the first byte is the same: of "a-x/", "a-b-x/"
+ *     the first sorts behind, of "a-a/", "a-b-a/" before.
+ * Variables of the pattern's bucket are constants within one listing and may
+ * be anywhere in the target, or nowhere.
  */
 sprox_rc_t sprox_alias_parse(const sprox_mem_t *mem, sprox_str_t pattern,
     sprox_str_t target, sprox_alias_t *alias, sprox_str_t *why);
 
+/* Frees what a successful parse took; mem is the same. */
+void sprox_alias_free(const sprox_mem_t *mem, sprox_alias_t *alias);
+
 /*
  * Which of two aliases is tried first: <0: a is more specific, >0: b is,
- * 0: they tie (some name may match both and neither says more).  Rules, in
- * order: bucket literal before template with longer literals first; then
- * more segments of prefix; then, segment by segment from the left, a
- * literal before a part-literal before a lone variable.  Two patterns whose
- * matches cannot overlap are never a tie: any fixed order will do, but
- * never 0.
+ * 0: they tie, that is, some name matches both and neither says more.
+ * cmp(b, a) is -cmp(a, b) in sign.  The rules, in order:
+ *
+ *   1. a bucket without variables before one with; of two with, the one
+ *      with more literal bytes;
+ *   2. more segments of prefix;
+ *   3. segment by segment from the left: one without variables, then one
+ *      with literal bytes and variables (more literal bytes first), then a
+ *      variable alone;
+ *   4. equal so far: 0 if one (bucket, key) can match both, whatever the
+ *      texts ("a/$x" and "a/$y", "$b" and "$c", buckets "x-$a" and "$b-y",
+ *      which both match "x-y"); else the order of the patterns' bytes.
+ *
+ * For sorting: 1 to 3 rank, 4 only separates what never meets, so a list
+ * without ties is in one definite order.  To find ties compare each alias
+ * with each: two that tie need not be neighbours once sorted.
  */
 int sprox_alias_cmp(const sprox_alias_t *a, const sprox_alias_t *b);
 
@@ -85,17 +99,20 @@ int sprox_alias_has_bucket(const sprox_alias_t *alias, sprox_str_t bucket);
 
 /*
  * Clients' names to the origin's.  SPROX_OK: the origin's bucket and key
- * are appended to to_bucket and to_key.  SPROX_NOT_FOUND: no match.
- * SPROX_NOMEM.  The caller checks the bucket against S3's rules.
+ * are appended to to_bucket and to_key.  SPROX_NOT_FOUND: no match, and
+ * nothing is appended; also when a key would map onto no key at all ("x/"
+ * of "t/x" onto the top of a bucket), which would be the bucket itself.
+ * SPROX_NOMEM.  The caller checks bucket and length against S3's rules.
  */
 sprox_rc_t sprox_alias_map(const sprox_alias_t *alias, sprox_str_t bucket,
     sprox_str_t key, sprox_buf_t *to_bucket, sprox_buf_t *to_key);
 
 /*
  * An origin's key back to the clients' key in virtual bucket `bucket`:
- * appended to key.  The result maps forward to the same origin's key:
- * whatever does not, or does not fit the template, is SPROX_NOT_FOUND and
- * invisible.
+ * appended to key.  The result maps forward to the same origin's key, with
+ * the same values: whatever does not, or does not fit the template, or would
+ * be an empty key, is SPROX_NOT_FOUND and invisible (nothing is appended).
+ * SPROX_NOMEM.  An alias that is not listable may have nothing that inverts.
  */
 sprox_rc_t sprox_alias_invert(const sprox_alias_t *alias, sprox_str_t bucket,
     sprox_str_t to_key, sprox_buf_t *key);
@@ -117,24 +134,39 @@ typedef struct {
 
 /*
  * SPROX_OK: ask the origin.  SPROX_NOT_FOUND: this alias has nothing with
- * that prefix (beyond after).  The caller inits the buffers.  Keys that the
- * origin sends are put through sprox_alias_invert() and checked against
- * the client's prefix and after by the caller.  `after` may be any bytes,
- * also such as fit no template: the origin's start-after is then the
- * smallest safe one (never passing over a key that must be listed).
+ * that prefix (beyond after); the buffers are then without meaning.
+ * SPROX_INVALID: the alias is not listable.  SPROX_NOMEM.  The caller inits
+ * the buffers, and frees them whatever the outcome.
  *
- * pushdown is set when common prefixes of the origin's keys under the
- * delimiter are, one to one, those of the clients' keys: the client's
- * prefix lies beyond the template (any delimiter), or the delimiter is "/"
- * and the template's remaining segments stand one to one on both sides.
+ * Each key that is to be listed has list.prefix and is > list.after, and
+ * keys sort alike on both sides.  The origin may send others: the caller
+ * puts each through sprox_alias_invert() and checks it against the client's
+ * prefix and after.  `after` may be any bytes, also such as fit no template;
+ * list.after is then the place in the origin's order that keys > after are
+ * behind and others before, exactly, but for one case: where a key may equal
+ * that place (the bare prefix "y=26/"), it is moved back by that last byte.
+ * Both may pass 1024 bytes: no key is that long.
+ *
+ * pushdown: common prefixes of the origin's keys under the delimiter are,
+ * one to one and in order, those of the clients' keys, through
+ * sprox_alias_invert_prefix().  The client's prefix lies then beyond the
+ * template (any delimiter); or the delimiter is "/", and the segment that
+ * comes next stands for the same variables on both sides.  Such a segment
+ * may have in the origin no key that goes on as the template does
+ * (y=26/stray): its common prefix is listed all the same, though nothing is
+ * visible below it; more than that is never listed too many.  A common
+ * prefix that is < after and that after does not start with is the caller's
+ * to drop, like keys.  pushdown is 0 when the delimiter is empty.
  */
 sprox_rc_t sprox_alias_list(const sprox_alias_t *alias, sprox_str_t bucket,
     sprox_str_t prefix, sprox_str_t delimiter, sprox_str_t after,
     sprox_alias_list_t *list);
 
 /*
- * A common prefix of the origin (as answered to a pushdown listing) back to
- * the clients' words; SPROX_NOT_FOUND: it fits no template.
+ * A common prefix of the origin, as answered to a pushdown listing, back to
+ * the clients' words: appended to prefix.  SPROX_NOT_FOUND: it fits no
+ * template, or no key below it would invert (nothing is appended).
+ * SPROX_NOMEM.
  */
 sprox_rc_t sprox_alias_invert_prefix(const sprox_alias_t *alias,
     sprox_str_t bucket, sprox_str_t to_prefix, sprox_buf_t *prefix);

@@ -32,8 +32,7 @@ typedef struct ngx_http_sprox_look_s  ngx_http_sprox_look_t;
 
 typedef struct {
     ngx_http_sprox_origin_t     *origin;
-    sprox_credential_t           credential; /* in use; strings of cred, or
-                                                the origin's */
+    sprox_credential_t           credential; /* in use; strings of cred */
     sprox_cred_t                 cred;       /* what the providers found */
     ngx_array_t                  env;        /* of ngx_keyval_t; wiped */
     ngx_http_sprox_credfiles_t   files;      /* no content in them */
@@ -142,22 +141,37 @@ ngx_http_sprox_cred_init(ngx_conf_t *cf, ngx_http_sprox_origin_t *origin)
 static ngx_int_t
 ngx_http_sprox_cred_static(ngx_conf_t *cf, ngx_http_sprox_creds_t *creds)
 {
+    sprox_rc_t                  rc;
+    sprox_str_t                 text;
     ngx_http_sprox_origin_t    *origin;
     ngx_http_sprox_cred_why_t   why;
 
     origin = creds->origin;
 
-    if (origin->access_key.len == 0 || origin->secret_key.len == 0) {
-        ngx_http_sprox_cred_because(&why, 0, "an access key and a secret key "
-                                    "must follow \"static\"");
-        return ngx_http_sprox_cred_refuse(cf, origin, &why);
+    sprox_cred_init(&creds->cred, &ngx_http_sprox_mem_heap, SPROX_CRED_STATIC,
+                    sprox_str_null);
+
+    rc = sprox_cred_static(&creds->cred,
+                           ngx_http_sprox_to_core(origin->access_key),
+                           ngx_http_sprox_to_core(origin->secret_key),
+                           ngx_http_sprox_to_core(origin->token));
+
+    if (rc == SPROX_OK) {
+        creds->found = 1;
+        creds->credential = creds->cred.credential;
+
+        return NGX_OK;
     }
 
-    creds->credential.access_key = ngx_http_sprox_to_core(origin->access_key);
-    creds->credential.secret_key = ngx_http_sprox_to_core(origin->secret_key);
-    creds->credential.token = ngx_http_sprox_to_core(origin->token);
+    if (rc == SPROX_INVALID) {
+        text = sprox_buf_get(&creds->cred.why);
+        ngx_http_sprox_cred_because(&why, 0, "%*s", text.len, text.data);
+        (void) ngx_http_sprox_cred_refuse(cf, origin, &why);
+    }
 
-    return NGX_OK;
+    sprox_cred_free(&creds->cred);
+
+    return NGX_ERROR;
 }
 
 
@@ -200,14 +214,14 @@ ngx_http_sprox_cred_refuse(ngx_conf_t *cf, ngx_http_sprox_origin_t *origin,
 
     if (origin->file.len == 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, why->err,
-                      "no credentials for origin \"%V\": %*s; write "
-                      "\"sprox_origin %V\" with \"credentials\"",
+                      "origin \"%V\": %*s; mend that, or write a block "
+                      "\"sprox_origin %V\" with other \"credentials\"",
                       &origin->name, len, why->text, &origin->name);
 
     } else {
         ngx_log_error(NGX_LOG_EMERG, cf->log, why->err,
-                      "no credentials for origin \"%V\": %*s; see "
-                      "\"credentials\" in %V:%ui",
+                      "origin \"%V\": %*s; mend that, or write other "
+                      "\"credentials\" into the block in %V:%ui",
                       &origin->name, len, why->text, &origin->file,
                       origin->line);
     }
@@ -469,9 +483,13 @@ ngx_http_sprox_cred_answer(ngx_http_sprox_creds_t *creds,
     if (found) {
         value = sprox_str_make(file->data, file->len);
 
-    } else if (!ngx_http_sprox_credfile_absent(file)) {
-
-        /* what an unreadable file would have said is not for others to say */
+    } else if (!ngx_http_sprox_credfile_absent(file)
+               && cred->credential.secret_key.len == 0)
+    {
+        /*
+         * What an unreadable file would have said is not for others to say.
+         * With the keys there, only a region is looked for in it.
+         */
 
         ngx_http_sprox_cred_because(why, file->err,
                                     "file \"%s\" cannot be read%s%s",

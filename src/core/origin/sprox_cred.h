@@ -12,6 +12,11 @@
  *   SPROX_OK: c.credential holds;  SPROX_NOT_FOUND: no provider had any,
  *   c.why says what was looked for;  SPROX_INVALID: c.why says what is wrong
  *   and where (file, line), without any secret.
+ *
+ * The order: AWS_ACCESS_KEY_ID and its secret, then the profile in the
+ * credentials file, then the profile in the config file; a place that has
+ * but one of the two keys is an error.  The region: AWS_REGION,
+ * AWS_DEFAULT_REGION, then the profile's.
  */
 
 #ifndef SPROX_CRED_H
@@ -60,20 +65,37 @@ typedef struct {
     /* private to cred.c */
     const sprox_mem_t  *mem;
     unsigned            state;
-    sprox_str_t         home;
+    sprox_str_t         env_profile;   /* AWS_PROFILE */
     sprox_str_t         path;
     sprox_str_t         config_path;
-    unsigned            partial:1;
 } sprox_cred_t;
 
 
+/* profile is not copied: it must live as long as c. */
 void sprox_cred_init(sprox_cred_t *c, const sprox_mem_t *mem,
     sprox_cred_kind_t kind, sprox_str_t profile);
 
-/* SPROX_AGAIN: *want is to be answered; see above.  SPROX_NOMEM. */
+/*
+ * What SPROX_CRED_STATIC holds; token may be empty.  Copied.  SPROX_OK,
+ * SPROX_NOMEM, or SPROX_INVALID with c->why: a key is empty, too long or
+ * holds what no key has.
+ */
+sprox_rc_t sprox_cred_static(sprox_cred_t *c, sprox_str_t access_key,
+    sprox_str_t secret_key, sprox_str_t token);
+
+/*
+ * SPROX_AGAIN: *want is to be answered; see above; the name is valid until
+ * the answer.  SPROX_NOMEM: may be called again.
+ */
 sprox_rc_t sprox_cred_next(sprox_cred_t *c, sprox_cred_want_t *want);
 
-/* The value is read during the call and may be wiped after it. */
+/*
+ * The value is read during the call and may be wiped after it.  found: 0
+ * when the variable is not set, or there is no such file; an empty variable
+ * counts as not set.  A file of which more than SPROX_CRED_FILE_MAX bytes
+ * are handed in is refused.  SPROX_OK; SPROX_INVALID, as from next();
+ * SPROX_NOMEM: the same question is still open.
+ */
 sprox_rc_t sprox_cred_answer(sprox_cred_t *c, int found, sprox_str_t value);
 
 /* Wipes and frees everything. */
@@ -81,12 +103,13 @@ void sprox_cred_free(sprox_cred_t *c);
 
 
 /*
- * One profile out of an AWS credentials or config file (ini; "[name]" or
- * "[profile name]" when config is set; '#' and ';' comments; nested
- * settings are passed over; CRLF).  Strings point into text.  The last
- * definition of a key wins.  SPROX_OK, SPROX_NOT_FOUND (no such profile),
- * SPROX_INVALID with *line (1-based) for a line that is no ini,
- * SPROX_LIMIT.
+ * One profile out of an AWS credentials or config file (ini; "[name]", or
+ * "[profile name]" and "[default]" when config is set; '#' and ';' comments,
+ * also behind a space at the end of a line; nested settings, which are
+ * indented deeper, are passed over; CRLF).  Strings point into text.  The
+ * last definition of a key wins.  SPROX_OK, SPROX_NOT_FOUND (no such
+ * profile), SPROX_INVALID with *line (1-based) for a line that is no ini,
+ * SPROX_LIMIT (SPROX_CRED_FILE_MAX).
  */
 
 typedef struct {

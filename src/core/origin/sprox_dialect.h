@@ -33,9 +33,14 @@ typedef struct {
     sprox_endpoint_t  endpoint;
     sprox_str_t       region;
     unsigned          virtual_style:1; /* bucket.host instead of host/bucket;
-                                          a bucket with a dot over TLS falls
-                                          back to path style */
+                                          path style all the same for a bucket
+                                          with a dot over TLS, and for a host
+                                          that is an address or has no dot */
 } sprox_origin_addr_t;
+
+
+#define SPROX_LIST_ARG_MAX      2048   /* prefix, delimiter, start_after */
+#define SPROX_ORIGIN_TOKEN_MAX  8192   /* an origin's continuation token */
 
 
 /* A read, in the dialects' common words. */
@@ -58,21 +63,24 @@ typedef struct {
     sprox_str_t  delimiter;
     sprox_str_t  start_after;
     sprox_str_t  token;            /* the origin's own continuation token */
-    uint32_t     max_keys;
+    uint32_t     max_keys;         /* 0: as many as the origin likes */
     unsigned     fetch_owner:1;
 } sprox_origin_req_t;
 
 
 /*
  * What an origin's response header says, in the dialects' common words.
- * Numbers are -1, strings empty, where it said nothing.
+ * Numbers are -1, strings empty, where it said nothing.  Strings point into
+ * the values that header() was given, which must live as long.
  */
 
 typedef struct {
     int          status;
     int64_t      content_length;
     sprox_str_t  content_range;
-    sprox_str_t  etag;             /* with quotes; W/ kept */
+    sprox_str_t  etag;             /* with quotes (added where an origin
+                                      sent none); W/ kept; empty when it is
+                                      no ETag or passes SPROX_ETAG_MAX */
     int64_t      last_modified;    /* seconds */
     sprox_str_t  storage_class;
     sprox_str_t  version;          /* x-amz-version-id, GCS generation */
@@ -86,7 +94,16 @@ typedef struct {
     unsigned     unknown_coding:1; /* a Transfer-Encoding but chunked */
     unsigned     bad:1;            /* a repeated or unreadable framing header */
     unsigned     keep_limit:1;     /* kept headers passed SPROX_HEADERS_MAX */
-    sprox_buf_t  keep;             /* "name: value\r\n" lines for clients */
+    unsigned     stored_coding:1;  /* gcs: the stored bytes are encoded; when
+                                      content_encoding is empty, they were
+                                      decoded on their way and what came is
+                                      not the object */
+    sprox_buf_t  keep;             /* "name: value\r\n" lines for clients;
+                                      failed: memory ran out */
+
+    /* private to the readers */
+    uint64_t     seen;
+    sprox_buf_t  quoted;
 } sprox_origin_resp_t;
 
 
@@ -104,17 +121,22 @@ struct sprox_dialect_s {
      * Appends a whole request head, "GET /b/k?x HTTP/1.1\r\nHost: ...
      * \r\n\r\n", signed for `now` (seconds).  Only what the request struct
      * says is sent, no header of any client; user-agent: sprox;
-     * Accept-Encoding: identity.  SPROX_OK, SPROX_NOMEM, SPROX_INVALID (a
-     * bucket that breaks the naming rules; a region with characters other
-     * than a-z 0-9 -), SPROX_LIMIT.
+     * Accept-Encoding: identity.  An empty region is the dialect's default.
+     * SPROX_OK, SPROX_NOMEM, SPROX_INVALID (an operation that is none of
+     * the above; a bucket that breaks the naming rules; an object without a
+     * key; a region with characters other than a-z 0-9 -; a credential
+     * without one of its keys; a control character in a value that goes into
+     * a header), SPROX_LIMIT (key, ETag, list argument or token too long).
+     * Nothing is appended unless it is SPROX_OK.
      */
     sprox_rc_t  (*build)(sprox_buf_t *out, const sprox_origin_addr_t *addr,
                          const sprox_origin_req_t *req,
                          const sprox_credential_t *cred, int64_t now);
 
     /*
-     * Host name to connect to and to verify (without port): endpoint host,
-     * or bucket.host in virtual style.
+     * Appends the host name to connect to and to verify (without port or
+     * brackets): endpoint host, or bucket.host in virtual style.  An empty
+     * bucket: the endpoint's host.  SPROX_OK, SPROX_NOMEM, SPROX_INVALID.
      */
     sprox_rc_t  (*host)(sprox_buf_t *out, const sprox_origin_addr_t *addr,
                         sprox_str_t bucket);
@@ -122,9 +144,10 @@ struct sprox_dialect_s {
     /*
      * Takes one response header line (name in any case) into resp.  Those
      * that clients should see are appended to resp->keep under the names
-     * that S3 gives them (x-goog-meta-* becomes x-amz-meta-*).  Never kept:
-     * checksums, connection and framing headers, dates, request ids,
-     * cookies, ETag, Last-Modified, Content-Length, Content-Range.
+     * that S3 gives them (x-goog-meta-* becomes x-amz-meta-*); it is a list
+     * of names.  Never kept: checksums, connection and framing headers,
+     * dates, request ids, cookies, ETag, Last-Modified, Content-Length,
+     * Content-Range.
      */
     void        (*header)(sprox_origin_resp_t *resp, sprox_str_t name,
                           sprox_str_t value);
@@ -138,11 +161,15 @@ const sprox_dialect_t *sprox_dialect(sprox_str_t name);
 void sprox_origin_resp_init(sprox_origin_resp_t *resp,
     const sprox_mem_t *mem);
 
+/* Frees what the readers took (not needed for pools); resp is as reset. */
+void sprox_origin_resp_free(sprox_origin_resp_t *resp);
+
 /*
  * Where to ask instead, when the origin said that the bucket lives in
  * another region (301, 307, 400 AuthorizationHeaderMalformed with a
  * region): SPROX_OK with *region (checked: a-z 0-9 -) out of the headers
- * or the error document; SPROX_NOT_FOUND: it is no such answer.
+ * or the error document, into which it points; SPROX_NOT_FOUND: it is no
+ * such answer.  error: NULL when there is none (HEAD).
  */
 sprox_rc_t sprox_origin_redirect(const sprox_origin_resp_t *resp,
     const sprox_error_t *error, sprox_str_t *region);
@@ -151,8 +178,9 @@ sprox_rc_t sprox_origin_redirect(const sprox_origin_resp_t *resp,
 int sprox_origin_retriable(int status);
 
 /*
- * The endpoint of s3 for a region ("https://s3.eu-west-1.amazonaws.com");
- * an endpoint that the operator wrote stays.  Appends text.
+ * The endpoint of s3 for a region ("https://s3.eu-west-1.amazonaws.com",
+ * with .cn for China's); an endpoint that the operator wrote stays.
+ * Appends text.
  */
 void sprox_s3_endpoint(sprox_buf_t *out, sprox_str_t region);
 

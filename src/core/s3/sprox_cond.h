@@ -32,12 +32,20 @@ typedef enum {
 /*
  * etag: with its quotes, as sent to clients.  Clients' lists may hold
  * several tags, "*", weak tags, and tags without quotes (S3 takes them).
- * A date that cannot be read is as if it were not sent.
+ * A date that cannot be read is as if it were not sent.  last_modified:
+ * seconds; negative when unknown, dates are then passed over.
+ *
+ * If-None-Match compares weakly.  If-Match takes a weak tag only for the
+ * same weak tag: an engine that got W/"x" from our own listing must be able
+ * to pin it.
  */
 sprox_cond_result_t sprox_cond_check(const sprox_cond_t *cond,
     sprox_str_t etag, int64_t last_modified);
 
-/* Whether a Range may be honoured: no If-Range, or it matches. */
+/*
+ * Whether a Range may be honoured: no If-Range, or it matches (a strong
+ * tag, or a date that is exactly last_modified).
+ */
 int sprox_cond_range(const sprox_cond_t *cond, sprox_str_t etag,
     int64_t last_modified);
 

@@ -12,7 +12,6 @@
 
 
 #define SPROX_ERROR_XML_MAX     (64 * 1024)   /* bytes read of an origin's */
-#define SPROX_XML_DEPTH_MAX     16
 
 
 typedef enum {
@@ -58,31 +57,40 @@ const sprox_error_info_t *sprox_error_info(sprox_error_code_t code);
 /*
  * Appends <?xml ...><Error><Code>..</Code><Message>..</Message>[<Key> or
  * <BucketName>]<Resource>/bucket/key</Resource><RequestId>..</RequestId>
- * </Error>.  message: empty for the table's own.  Characters that XML 1.0
- * cannot carry are percent-encoded in Resource and Key.
+ * </Error>.  Key when there is a key, BucketName when there is only a
+ * bucket.  message: empty for the table's own.  Characters that XML 1.0
+ * cannot carry, and bytes that are no UTF-8, are percent-encoded.
  */
 void sprox_error_write(sprox_buf_t *out, sprox_str_t code,
     sprox_str_t message, sprox_str_t bucket, sprox_str_t key,
     sprox_str_t request_id);
 
 
-/* What is used of an origin's error; the strings are from mem. */
+/*
+ * What is used of an origin's error; the strings are from mem, and data is
+ * NULL in those that the document did not have.
+ */
 
 typedef struct {
     sprox_str_t  code;
     sprox_str_t  message;
-    sprox_str_t  region;            /* AuthorizationHeaderMalformed, redirects */
+    sprox_str_t  region;            /* AuthorizationHeaderMalformed,
+                                       redirects */
     sprox_str_t  endpoint;          /* PermanentRedirect */
     sprox_str_t  bucket;
 } sprox_error_t;
 
 /*
- * Reads an S3 error document.  SPROX_OK; SPROX_INVALID: not XML, no Error
- * element, a DTD, or too deep; SPROX_LIMIT: larger than SPROX_ERROR_XML_MAX;
- * SPROX_NOMEM.  libxml2, no network, no DTD, no entities.
+ * Reads an S3 error document (also one in an ErrorResponse, as STS sends).
+ * SPROX_OK; SPROX_INVALID: not XML, no Error element, a DTD; SPROX_LIMIT:
+ * too deep, or larger than SPROX_ERROR_XML_MAX; SPROX_NOMEM.  Other than
+ * SPROX_OK, *error is empty.  libxml2, no network, no DTD, no entities.
  */
 sprox_rc_t sprox_error_parse(const sprox_mem_t *mem, sprox_str_t xml,
     sprox_error_t *error);
+
+/* Frees the strings of sprox_error_parse(). */
+void sprox_error_free(const sprox_mem_t *mem, sprox_error_t *error);
 
 
 #endif /* SPROX_ERROR_H */

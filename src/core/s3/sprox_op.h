@@ -14,6 +14,7 @@
 #define SPROX_KEY_MAX          1024   /* bytes; S3: KeyTooLongError */
 #define SPROX_BUCKET_MIN       3
 #define SPROX_BUCKET_MAX       63
+#define SPROX_VBUCKET_MAX      255    /* a virtual bucket's name */
 #define SPROX_PATH_MAX         4096   /* raw bytes of a request path */
 
 
@@ -37,6 +38,7 @@ typedef struct {
     sprox_str_t      key;        /* decoded bytes; empty for a bucket */
     sprox_query_t    query;
     unsigned         signed_query:1;   /* was a presigned URL */
+    uint8_t         *names;      /* what bucket and key point into; from mem */
 } sprox_s3_request_t;
 
 
@@ -47,13 +49,18 @@ sprox_str_t sprox_op_name(sprox_op_t op);
  * Reads a request.  method: as sent.  target: path and query as sent in the
  * request line, nothing decoded or normalised ('//', '.', '..' are legal in
  * keys).  vhost: the bucket that the Host header named (virtual-hosted
- * style), or empty for path style.  The key and query are allocated from
- * mem.
+ * style; points to the caller's memory), or empty for path style.  The key
+ * and query are allocated from mem: see sprox_s3_request_free().
  *
- * SPROX_OK: *req is filled in.  SPROX_NOMEM.  SPROX_INVALID: *err is the S3
- * error to answer with (MethodNotAllowed, NotImplemented, InvalidURI,
- * KeyTooLongError, InvalidBucketName, InvalidArgument ...); req->bucket and
- * req->key hold what was understood.
+ * SPROX_OK: *req is filled in.  SPROX_NOMEM: nothing is.  SPROX_INVALID:
+ * *err is the S3 error to answer with (MethodNotAllowed, NotImplemented,
+ * InvalidURI, KeyTooLongError, InvalidBucketName, InvalidArgument ...);
+ * req->bucket and req->key hold what was understood.
+ *
+ * The bucket here is a virtual one, that aliases name freely ("tblA"): 1 to
+ * SPROX_VBUCKET_MAX of A-Z a-z 0-9 . - _, the first a letter, a digit or
+ * '_'.  Whether an origin's bucket may be called so, sprox_bucket_valid()
+ * tells.
  *
  * A sub-resource that is not served (?acl, ?tagging, ?uploads, ?versionId
  * ...) is NotImplemented, and so is every write; a method that S3 does not
@@ -64,6 +71,9 @@ sprox_rc_t sprox_s3_parse(const sprox_mem_t *mem, sprox_str_t method,
     sprox_str_t target, sprox_str_t vhost, sprox_s3_request_t *req,
     sprox_error_code_t *err);
 
+/* Frees what sprox_s3_parse() took (after SPROX_OK or SPROX_INVALID). */
+void sprox_s3_request_free(const sprox_mem_t *mem, sprox_s3_request_t *req);
+
 /*
  * S3's rules for bucket names ("Bucket naming rules"): 3 to 63 of a-z 0-9 .
  * -, first and last a letter or digit, no "..", not an IPv4 address.
@@ -73,8 +83,9 @@ int sprox_bucket_valid(sprox_str_t bucket);
 /*
  * The bucket of a virtual-hosted Host header, given one domain of
  * sprox_domain: "b.s3.example.com:9000" and "s3.example.com" give "b".
- * Case of the domain is ignored.  SPROX_NOT_FOUND: not below this domain
- * (or the domain itself: path style).  bucket points into host.
+ * Case of the domain is ignored, and so are the host's port and one final
+ * dot; domain has neither.  SPROX_NOT_FOUND: not below this domain (or the
+ * domain itself: path style).  bucket points into host, and is not checked.
  */
 sprox_rc_t sprox_vhost_bucket(sprox_str_t host, sprox_str_t domain,
     sprox_str_t *bucket);

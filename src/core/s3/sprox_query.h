@@ -27,8 +27,10 @@ typedef struct {
 
 /*
  * raw: without the '?'.  Empty parts ("a=1&&b=2") are passed over.  From
- * mem: one block for all.  SPROX_OK, SPROX_NOMEM, SPROX_INVALID (bad
- * escape), SPROX_LIMIT (one of the limits above).
+ * mem: one block for all, which starts at query->args (NULL when there are
+ * no arguments); the caller may free it.  SPROX_OK, SPROX_NOMEM,
+ * SPROX_INVALID (bad escape), SPROX_LIMIT (one of the limits above); other
+ * than SPROX_OK, the query is empty.
  */
 sprox_rc_t sprox_query_parse(const sprox_mem_t *mem, sprox_str_t raw,
     sprox_query_t *query);

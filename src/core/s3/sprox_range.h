@@ -12,6 +12,7 @@
 
 
 #define SPROX_RANGE_HEADER_MAX   1024   /* longer is ignored */
+#define SPROX_RANGE_INFINITE     ((uint64_t) INT64_MAX)
 
 
 typedef enum {
@@ -40,7 +41,10 @@ typedef struct {
 } sprox_content_range_t;
 
 
-/* Never fails: what S3 ignores is SPROX_RANGE_NONE. */
+/*
+ * Never fails: what S3 ignores is SPROX_RANGE_NONE.  Numbers above 2^63 - 1
+ * (SPROX_RANGE_INFINITE) become that: no object is as large.
+ */
 void sprox_range_parse(sprox_str_t value, sprox_range_t *range);
 
 /*
@@ -52,7 +56,10 @@ void sprox_range_parse(sprox_str_t value, sprox_range_t *range);
 sprox_rc_t sprox_range_resolve(const sprox_range_t *range, uint64_t size,
     uint64_t *start, uint64_t *end);
 
-/* SPROX_OK or SPROX_INVALID (also when last < first or last >= total). */
+/*
+ * SPROX_OK or SPROX_INVALID (also when last < first, last >= total, or a
+ * number is SPROX_RANGE_INFINITE or more).
+ */
 sprox_rc_t sprox_content_range_parse(sprox_str_t value,
     sprox_content_range_t *cr);
 

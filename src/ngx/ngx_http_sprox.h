@@ -1,0 +1,171 @@
+/*
+ * What the parts of the module share: the configuration as it stands after
+ * it was read, and the context of a client's request.
+ */
+
+#ifndef _NGX_HTTP_SPROX_H_INCLUDED_
+#define _NGX_HTTP_SPROX_H_INCLUDED_
+
+
+#include "ngx_http_sprox_glue.h"
+#include "sprox_alias.h"
+#include "sprox_catalog.h"
+#include "sprox_cond.h"
+#include "sprox_cred.h"
+#include "sprox_dialect.h"
+#include "sprox_metric.h"
+#include "sprox_op.h"
+#include "sprox_range.h"
+#include "sprox_slice.h"
+
+
+typedef struct ngx_http_sprox_origin_s   ngx_http_sprox_origin_t;
+typedef struct ngx_http_sprox_alias_s    ngx_http_sprox_alias_t;
+typedef struct ngx_http_sprox_fetch_s    ngx_http_sprox_fetch_t;
+typedef struct ngx_http_sprox_ctx_s      ngx_http_sprox_ctx_t;
+typedef struct ngx_http_sprox_object_s   ngx_http_sprox_object_t;
+
+
+#define NGX_HTTP_SPROX_VALID_IMMUTABLE   (time_t) -2
+
+#define NGX_HTTP_SPROX_LIST_ORIGIN       0
+#define NGX_HTTP_SPROX_LIST_CACHED       1
+#define NGX_HTTP_SPROX_LIST_OFF          2
+
+
+/*
+ * The policy words.  Each is unset (NGX_CONF_UNSET...) until something
+ * sets it; the inner one wins: http, server, location, alias, object.
+ */
+
+typedef struct {
+    ngx_array_t  *cache;            /* of ngx_shm_zone_t *, the tiers; with no
+                                       element: off */
+    time_t        valid;            /* seconds, or .._VALID_IMMUTABLE */
+    time_t        valid_missing;
+    time_t        stale;            /* 0: off */
+    size_t        slice;
+    size_t        fill;
+    ngx_uint_t    list;
+    time_t        list_valid;       /* of "cached TIME" */
+} ngx_http_sprox_policy_t;
+
+
+typedef struct {
+#if (NGX_PCRE)
+    ngx_regex_t              *regex;
+#endif
+    ngx_str_t                 glob;          /* when regex is NULL */
+    ngx_http_sprox_policy_t   policy;
+} ngx_http_sprox_rule_t;
+
+
+struct ngx_http_sprox_alias_s {
+    sprox_alias_t             map;
+    ngx_str_t                 pattern;
+    ngx_str_t                 target;
+    ngx_http_sprox_origin_t  *origin;
+    ngx_http_sprox_policy_t   policy;
+    ngx_array_t               rules;         /* of ngx_http_sprox_rule_t */
+    ngx_uint_t                index;         /* row in the metrics */
+    ngx_str_t                 file;          /* where it was written */
+    ngx_uint_t                line;
+};
+
+
+struct ngx_http_sprox_origin_s {
+    ngx_str_t                 name;
+    const sprox_dialect_t    *dialect;
+    sprox_origin_addr_t       addr;
+    ngx_str_t                 endpoint;      /* text; addr points into it */
+    ngx_str_t                 region;        /* text; empty: the dialect's */
+    ngx_str_t                 root;          /* file: absolute, no '/' at end */
+
+    sprox_cred_kind_t         cred_kind;
+    ngx_str_t                 access_key;    /* of "static" */
+    ngx_str_t                 secret_key;
+    ngx_str_t                 token;
+    ngx_str_t                 profile;
+    void                     *cred;          /* run-time state, see _cred.h */
+
+    ngx_uint_t                keepalive;     /* idle connections a worker */
+    ngx_msec_t                connect_timeout;
+    ngx_msec_t                read_timeout;
+    ngx_uint_t                retries;       /* after the first try */
+    ngx_flag_t                verify;
+    ngx_str_t                 trusted_certificate;
+    ngx_ssl_t                *ssl;           /* NULL: no TLS */
+    ngx_thread_pool_t        *thread_pool;
+
+    ngx_uint_t                index;         /* row in the metrics */
+    ngx_str_t                 file;
+    ngx_uint_t                line;
+    unsigned                  used:1;        /* some alias targets it */
+
+    /* of this worker */
+    ngx_queue_t               idle;          /* kept connections */
+    ngx_uint_t                nidle;
+    ngx_queue_t               hosts;         /* see _resolve.h */
+    ngx_queue_t               regions;       /* buckets found elsewhere */
+};
+
+
+typedef struct {
+    ngx_array_t               origins;       /* of ngx_http_sprox_origin_t * */
+    ngx_array_t               aliases;       /* of ngx_http_sprox_alias_t *,
+                                                the most specific first */
+    ngx_array_t               domains;       /* of ngx_str_t */
+    ngx_shm_zone_t           *catalog_zone;
+    ngx_str_t                 catalog_file;
+    time_t                    catalog_interval;
+    ngx_shm_zone_t           *metrics_zone;
+    ngx_resolver_t           *resolver;      /* NULL: the system's */
+    ngx_msec_t                resolver_timeout;
+    ngx_thread_pool_t        *thread_pool;
+    ngx_uint_t                enabled;       /* some location has sprox on */
+} ngx_http_sprox_main_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                enable;
+    ngx_http_sprox_policy_t   policy;
+    ngx_array_t              *control;       /* of ngx_cidr_t; NULL: default
+                                                (loopback and unix) */
+} ngx_http_sprox_loc_conf_t;
+
+
+/*
+ * A client's request.  pool: r->pool.
+ */
+
+struct ngx_http_sprox_ctx_s {
+    ngx_http_request_t          *request;
+    sprox_mem_t                  mem;           /* r->pool */
+    sprox_s3_request_t           s3;
+    ngx_http_sprox_alias_t      *alias;         /* NULL: none matched */
+    ngx_http_sprox_policy_t      policy;        /* nothing unset */
+    sprox_str_t                  bucket;        /* the origin's */
+    sprox_str_t                  key;
+    ngx_str_t                    access_key;    /* of the client's signature */
+    u_char                       request_id[16];
+
+    ngx_http_sprox_object_t     *object;        /* a read under way */
+    void                        *listing;       /* or a listing, or a purge */
+
+    /* for logs and metrics */
+    const char                  *cache_status;  /* "HIT"; NULL: none */
+    off_t                        bytes_hit;
+    off_t                        bytes_fill;
+    unsigned                     stale:1;
+    unsigned                     counted:1;
+};
+
+
+extern ngx_module_t  ngx_http_sprox_module;
+
+
+/* ngx_http_sprox_handler.c: the content handler of "sprox on". */
+ngx_int_t ngx_http_sprox_handler(ngx_http_request_t *r);
+
+
+#endif /* _NGX_HTTP_SPROX_H_INCLUDED_ */

@@ -1,0 +1,439 @@
+
+/*
+ * Files in nginx's cache, through nginx's own functions.
+ *
+ * Those functions take a request: they allocate in r->pool, log to
+ * r->connection and find the entry in r->cache.  For a hit that is the
+ * client's request, with r->pool exchanged for a pool of the slice, so that
+ * descriptors and memory go when the slice was sent, not with the request.
+ * For writing there is no client: a shell request with just these fields.
+ */
+
+#include "ngx_http_sprox_cache.h"
+#include <ngx_md5.h>
+
+
+/* Entries do not expire by themselves: the catalog decides. */
+#define NGX_HTTP_SPROX_FAR_FUTURE   (10 * 365 * 24 * 3600)
+
+
+static ngx_int_t ngx_http_sprox_cache_prepare(ngx_http_request_t *r,
+    ngx_http_file_cache_t *cache, sprox_str_t key);
+static void ngx_http_sprox_cache_shell(ngx_http_request_t *r,
+    ngx_connection_t *c, ngx_pool_t *pool, ngx_log_t *log);
+
+
+ngx_http_file_cache_t *
+ngx_http_sprox_cache_zone(ngx_shm_zone_t *zone)
+{
+    return zone->data;
+}
+
+
+void
+ngx_http_sprox_cache_md5(sprox_str_t key, u_char md5[NGX_HTTP_CACHE_KEY_LEN])
+{
+    ngx_md5_t  ctx;
+
+    ngx_md5_init(&ctx);
+    ngx_md5_update(&ctx, key.data, key.len);
+    ngx_md5_final(md5, &ctx);
+}
+
+
+ngx_uint_t
+ngx_http_sprox_cache_exists(ngx_http_file_cache_t *cache,
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN])
+{
+    ngx_int_t                    rc;
+    ngx_uint_t                   exists;
+    ngx_rbtree_key_t             key;
+    ngx_rbtree_node_t           *node, *sentinel;
+    ngx_http_file_cache_node_t  *fcn;
+
+    ngx_memcpy((u_char *) &key, md5, sizeof(ngx_rbtree_key_t));
+
+    exists = 0;
+
+    ngx_shmtx_lock(&cache->shpool->mutex);
+
+    node = cache->sh->rbtree.root;
+    sentinel = cache->sh->rbtree.sentinel;
+
+    while (node != sentinel) {
+
+        if (key != node->key) {
+            node = (key < node->key) ? node->left : node->right;
+            continue;
+        }
+
+        fcn = (ngx_http_file_cache_node_t *) node;
+
+        rc = ngx_memcmp(&md5[sizeof(ngx_rbtree_key_t)], fcn->key,
+                        NGX_HTTP_CACHE_KEY_LEN - sizeof(ngx_rbtree_key_t));
+
+        if (rc == 0) {
+            exists = fcn->exists;
+            break;
+        }
+
+        node = (rc < 0) ? node->left : node->right;
+    }
+
+    ngx_shmtx_unlock(&cache->shpool->mutex);
+
+    return exists;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_cache_prepare(ngx_http_request_t *r,
+    ngx_http_file_cache_t *cache, sprox_str_t key)
+{
+    ngx_str_t         *name;
+    ngx_http_cache_t  *c;
+
+    if (ngx_http_file_cache_new(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    c = r->cache;
+
+    name = ngx_array_push(&c->keys);
+    if (name == NULL) {
+        return NGX_ERROR;
+    }
+
+    *name = ngx_http_sprox_to_ngx(key);
+
+    c->file_cache = cache;
+    c->min_uses = 1;
+    c->body_start = NGX_HTTP_SPROX_BODY_MAX;
+
+    ngx_http_file_cache_create_key(r);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_sprox_cache_open(ngx_http_request_t *r, ngx_pool_t *pool,
+    ngx_http_file_cache_t *cache, sprox_str_t key,
+    ngx_http_sprox_cache_entry_t *entry)
+{
+    ssize_t            room;
+    uint32_t           length;
+    ngx_int_t          rc;
+    ngx_pool_t        *own;
+    ngx_http_cache_t  *c;
+
+    own = r->pool;
+    r->pool = pool;
+
+    if (entry->cache == NULL) {
+        rc = ngx_http_sprox_cache_prepare(r, cache, key);
+
+    } else {
+        r->cache = entry->cache;
+        rc = NGX_OK;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_file_cache_open(r);
+    }
+
+    r->pool = own;
+
+    c = r->cache;
+    r->cache = NULL;
+    r->cached = 0;
+
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    entry->cache = c;
+
+    switch (rc) {
+
+    case NGX_OK:
+    case NGX_AGAIN:
+        break;
+
+    case NGX_HTTP_CACHE_STALE:
+    case NGX_HTTP_CACHE_UPDATING:
+    case NGX_DECLINED:
+        ngx_http_file_cache_free(c, NULL);
+        return NGX_DECLINED;
+
+    default:
+        ngx_http_file_cache_free(c, NULL);
+        return rc == NGX_ERROR ? NGX_ERROR : NGX_DECLINED;
+    }
+
+    if (rc == NGX_AGAIN) {
+
+        /* nginx's thread handler looks for it there */
+
+        r->cache = c;
+        return NGX_AGAIN;
+    }
+
+    room = (ssize_t) c->body_start - (ssize_t) c->header_start
+           - (ssize_t) sizeof(uint32_t);
+
+    length = 0;
+
+    if (room >= 0 && c->buf->last - c->buf->pos >= (ssize_t) c->body_start) {
+        ngx_memcpy(&length, c->buf->pos + c->header_start, sizeof(uint32_t));
+    }
+
+    if (length == 0 || (ssize_t) length > room
+        || c->length < (off_t) c->body_start)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "sprox: cache file \"%s\" is cut short; "
+                      "it is fetched again", c->file.name.data);
+        ngx_http_file_cache_free(c, NULL);
+        return NGX_DECLINED;
+    }
+
+    entry->file.fd = c->file.fd;
+    entry->file.name = c->file.name;
+    entry->file.log = r->connection->log;
+    entry->base = c->body_start;
+    entry->length = c->length - c->body_start;
+    entry->block = sprox_str_make(c->buf->pos + c->header_start
+                                  + sizeof(uint32_t), length);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_sprox_cache_shell(ngx_http_request_t *r, ngx_connection_t *c,
+    ngx_pool_t *pool, ngx_log_t *log)
+{
+    ngx_memzero(r, sizeof(ngx_http_request_t));
+    ngx_memzero(c, sizeof(ngx_connection_t));
+
+    r->pool = pool;
+    r->connection = c;
+    r->main = r;
+    c->log = log;
+    c->pool = pool;
+    c->fd = (ngx_socket_t) -1;
+}
+
+
+ngx_int_t
+ngx_http_sprox_cache_create(ngx_http_sprox_cache_writer_t *w,
+    ngx_pool_t *pool, ngx_log_t *log, ngx_http_file_cache_t *cache,
+    sprox_str_t key, sprox_str_t block, time_t valid)
+{
+    u_char              *head;
+    size_t               size;
+    uint32_t             length;
+    ngx_http_cache_t    *c;
+    ngx_http_request_t  *r;
+
+    w->open = 0;
+    w->pool = pool;
+
+    r = &w->request;
+    ngx_http_sprox_cache_shell(r, &w->connection, pool, log);
+
+    if (ngx_http_sprox_cache_prepare(r, cache, key) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    c = r->cache;
+
+    size = ngx_align(c->header_start + sizeof(uint32_t) + block.len,
+                     NGX_HTTP_SPROX_BODY_ALIGN);
+
+    if (size > NGX_HTTP_SPROX_BODY_MAX) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "sprox: a cache entry's header of %uz bytes is too "
+                      "large", size);
+        return NGX_ERROR;
+    }
+
+    head = ngx_pcalloc(pool, size);
+
+    if (head == NULL || ngx_http_file_cache_create(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    c->temp_file = 1;
+    c->body_start = size;
+    c->date = ngx_time();
+    c->valid_sec = valid ? valid : ngx_time() + NGX_HTTP_SPROX_FAR_FUTURE;
+
+    if (ngx_http_file_cache_set_header(r, head) != NGX_OK) {
+        goto failed;
+    }
+
+    length = block.len;
+    ngx_memcpy(head + c->header_start, &length, sizeof(uint32_t));
+    ngx_memcpy(head + c->header_start + sizeof(uint32_t), block.data,
+               block.len);
+
+    /* always beside the entry: the rename stays within one file system */
+
+    w->temp_file.file.fd = NGX_INVALID_FILE;
+    w->temp_file.file.log = log;
+    w->temp_file.file.name = c->file.name;
+    w->temp_file.path = cache->path;
+    w->temp_file.pool = pool;
+    w->temp_file.persistent = 1;
+    w->temp_file.clean = 1;
+
+    if (ngx_create_temp_file(&w->temp_file.file, cache->path, pool, 1, 1,
+                             NGX_FILE_OWNER_ACCESS)
+        != NGX_OK)
+    {
+        goto failed;
+    }
+
+    w->base = size;
+    w->open = 1;
+
+    if (ngx_write_file(&w->temp_file.file, head, size, 0)
+        != (ssize_t) size)
+    {
+        ngx_http_sprox_cache_abort(w);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+
+failed:
+
+    ngx_http_file_cache_free(c, NULL);
+
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_sprox_cache_write(ngx_http_sprox_cache_writer_t *w, u_char *p,
+    size_t n, off_t offset)
+{
+    if (ngx_write_file(&w->temp_file.file, p, n, w->base + offset)
+        != (ssize_t) n)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_sprox_cache_commit(ngx_http_sprox_cache_writer_t *w)
+{
+    if (w->open) {
+        w->open = 0;
+        ngx_http_file_cache_update(&w->request, &w->temp_file);
+    }
+}
+
+
+void
+ngx_http_sprox_cache_abort(ngx_http_sprox_cache_writer_t *w)
+{
+    if (w->open) {
+        w->open = 0;
+
+        /* the pool's cleanup removes the file when its readers are gone */
+
+        ngx_http_file_cache_free(w->request.cache, NULL);
+    }
+}
+
+
+ngx_int_t
+ngx_http_sprox_cache_delete(ngx_http_file_cache_t *cache, sprox_str_t key,
+    ngx_log_t *log, off_t *bytes)
+{
+    ngx_int_t            rc;
+    ngx_err_t            err;
+    ngx_uint_t           exists;
+    ngx_pool_t          *pool;
+    ngx_file_info_t      fi;
+    ngx_connection_t    *connection;
+    ngx_http_cache_t    *c;
+    ngx_http_request_t  *r;
+
+    *bytes = 0;
+
+    pool = ngx_create_pool(4096, log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_ERROR;
+
+    r = ngx_pcalloc(pool, sizeof(ngx_http_request_t));
+    connection = ngx_pcalloc(pool, sizeof(ngx_connection_t));
+
+    if (r == NULL || connection == NULL) {
+        goto done;
+    }
+
+    ngx_http_sprox_cache_shell(r, connection, pool, log);
+
+    if (ngx_http_sprox_cache_prepare(r, cache, key) != NGX_OK
+        || ngx_http_file_cache_create(r) != NGX_OK)
+    {
+        goto done;
+    }
+
+    c = r->cache;
+
+    ngx_shmtx_lock(&cache->shpool->mutex);
+
+    exists = c->node->exists;
+
+    if (exists) {
+        cache->sh->size -= c->node->fs_size;
+        c->node->fs_size = 0;
+        c->node->exists = 0;
+        c->node->updating = 0;
+    }
+
+    ngx_shmtx_unlock(&cache->shpool->mutex);
+
+    rc = NGX_DECLINED;
+
+    /* before the loader has seen all files, one may be there unknown */
+
+    if (exists || cache->sh->cold) {
+
+        if (ngx_file_info(c->file.name.data, &fi) != NGX_FILE_ERROR
+            && ngx_delete_file(c->file.name.data) != NGX_FILE_ERROR)
+        {
+            *bytes = ngx_file_size(&fi);
+            rc = NGX_OK;
+
+        } else {
+            err = ngx_errno;
+
+            if (err != NGX_ENOENT && err != NGX_ENOPATH) {
+                ngx_log_error(NGX_LOG_CRIT, log, err,
+                              ngx_delete_file_n " \"%s\" failed",
+                              c->file.name.data);
+                rc = NGX_ERROR;
+            }
+        }
+    }
+
+    ngx_http_file_cache_free(c, NULL);
+
+done:
+
+    ngx_destroy_pool(pool);
+
+    return rc;
+}

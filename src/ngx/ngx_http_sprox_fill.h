@@ -1,0 +1,168 @@
+/*
+ * Fills: fetches that bring slices of one object into the cache, and those
+ * who wait for them.
+ *
+ * Two tables, of this worker: slices in flight by their cache key, and
+ * probes in flight by object.  Whoever needs what is in flight
+ * joins it: within a worker a missing slice is fetched once.
+ *
+ * A probe is the first contact with an object, or the renewal of what is
+ * known of it: a HEAD, or a GET whose response's header tells what the
+ * object is and whose body is at once the fill of the slices that its
+ * starter wants.
+ */
+
+#ifndef _NGX_HTTP_SPROX_FILL_H_INCLUDED_
+#define _NGX_HTTP_SPROX_FILL_H_INCLUDED_
+
+
+#include "ngx_http_sprox_cache.h"
+#include "ngx_http_sprox_fetch.h"
+
+
+typedef struct ngx_http_sprox_fill_s    ngx_http_sprox_fill_t;
+typedef struct ngx_http_sprox_slice_s   ngx_http_sprox_slice_t;
+typedef struct ngx_http_sprox_probe_s   ngx_http_sprox_probe_t;
+
+
+/* What is read, and into which cache.  The strings are the caller's. */
+
+typedef struct {
+    ngx_http_sprox_origin_t    *origin;
+    sprox_str_t                 bucket;
+    sprox_str_t                 key;
+    ngx_http_file_cache_t      *cache;      /* NULL: none, only for probes
+                                               by HEAD */
+    size_t                      slice;
+    size_t                      fill;
+} ngx_http_sprox_spec_t;
+
+
+/*
+ * Somebody who waits, on a slice or a probe.  The event is posted when there
+ * is news; its handler and data are the owner's.  Linked at most once.
+ */
+
+typedef struct {
+    ngx_queue_t                 queue;
+    ngx_event_t                 event;
+    unsigned                    linked:1;
+} ngx_http_sprox_waiter_t;
+
+/* Off the list, and its posted event taken back. */
+void ngx_http_sprox_waiter_unlink(ngx_http_sprox_waiter_t *w);
+
+
+/*
+ * A slice in flight.  Readers hold references; the descriptor lives as long
+ * as the last.  Bytes come in two parts when a fill starts inside of it
+ * (a suffix range of an unknown object): first those from `from` on, then
+ * those before.
+ *
+ *   0 ........ from ....... length
+ *   |--head--> |---tail--->
+ */
+
+struct ngx_http_sprox_slice_s {
+    ngx_str_node_t                 node;     /* str: the cache key */
+    ngx_queue_t                    queue;    /* in its fill */
+    ngx_pool_t                    *pool;
+    ngx_uint_t                     refs;
+    off_t                          start;    /* in the object */
+    off_t                          length;
+    off_t                          from;
+    off_t                          head;     /* bytes from 0 on */
+    off_t                          tail;     /* bytes up to here, after from */
+    ngx_http_sprox_cache_writer_t  writer;
+    sprox_object_t                 object;   /* when ready; in pool */
+    ngx_queue_t                    waiters;
+    sprox_error_code_t             failure;  /* when failed */
+    unsigned                       in_table:1;
+    unsigned                       ready:1;  /* header is known, file open */
+    unsigned                       done:1;
+    unsigned                       failed:1;
+    unsigned                       changed:1;  /* failed: another version */
+};
+
+
+/* The slice in flight of that key, with a reference for the caller, or NULL. */
+ngx_http_sprox_slice_t *ngx_http_sprox_slice_find(sprox_str_t key);
+
+void ngx_http_sprox_slice_unref(ngx_http_sprox_slice_t *s);
+
+/* How many bytes may be read at an offset of the slice now. */
+off_t ngx_http_sprox_slice_available(ngx_http_sprox_slice_t *s, off_t offset);
+
+void ngx_http_sprox_slice_wait(ngx_http_sprox_slice_t *s,
+    ngx_http_sprox_waiter_t *w);
+
+
+/*
+ * Starts the fill of the run that begins with slice `index` of a known
+ * object and ends before `end` (a byte offset), the first slice that is in
+ * flight or cached, or spec->fill bytes.  The slices are then found by
+ * ngx_http_sprox_slice_find().  The slice at `index` must be neither in
+ * flight nor cached.  NGX_OK or NGX_ERROR (memory).
+ */
+ngx_int_t ngx_http_sprox_fill_start(ngx_http_sprox_spec_t *spec,
+    const sprox_object_t *object, uint64_t index, uint64_t end);
+
+
+/* How a probe ended; in the memory of the waiter's pool. */
+
+typedef enum {
+    NGX_HTTP_SPROX_PROBE_WAITING = 0,
+    NGX_HTTP_SPROX_PROBE_OBJECT,      /* object holds */
+    NGX_HTTP_SPROX_PROBE_ABSENT,      /* the origin says so */
+    NGX_HTTP_SPROX_PROBE_ERROR,       /* status and error: the origin's */
+    NGX_HTTP_SPROX_PROBE_FAILED       /* failure: no answer */
+} ngx_http_sprox_probe_result_e;
+
+
+typedef struct {
+    ngx_http_sprox_waiter_t        waiter;
+    ngx_pool_t                    *pool;     /* the owner's, for the result */
+
+    ngx_http_sprox_probe_result_e  result;
+    sprox_object_t                 object;
+    unsigned                       pinned:1; /* may be read in slices */
+    unsigned                       renewed:1;/* 304: what was known holds */
+    unsigned                       outage:1; /* ERROR or FAILED: `stale` may
+                                                bridge it */
+    int                            status;
+    sprox_error_t                  error;
+    sprox_error_code_t             failure;
+} ngx_http_sprox_probe_waiter_t;
+
+
+/*
+ * Joins the probe of an object, starting it if there is none.  known: what
+ * is known (for a conditional request), or NULL.  get: the starter will
+ * read from this range, so ask by GET and fill; else by HEAD.  w->pool,
+ * w->waiter.event are set by the caller.  Results are put into the catalog.
+ * NGX_OK: w's event will be posted; NGX_ERROR (memory).
+ */
+ngx_int_t ngx_http_sprox_probe(ngx_http_sprox_spec_t *spec,
+    const sprox_object_t *known, const sprox_range_t *get,
+    ngx_http_sprox_probe_waiter_t *w);
+
+
+/*
+ * What a response's header says about its object.  headers: with those
+ * that clients see.  The strings are copied into mem.  SPROX_OK;
+ * SPROX_INVALID: no size can be known, or the range is not what it says;
+ * SPROX_NOMEM.
+ */
+sprox_rc_t ngx_http_sprox_object_of(ngx_http_sprox_fetch_t *f,
+    const sprox_mem_t *mem, sprox_object_t *object,
+    sprox_content_range_t *range);
+
+/* A copy of an object's strings in another pool. */
+ngx_int_t ngx_http_sprox_object_copy(ngx_pool_t *pool, sprox_object_t *to,
+    const sprox_object_t *from);
+
+/* Once a worker, before the first use. */
+void ngx_http_sprox_fill_init(void);
+
+
+#endif /* _NGX_HTTP_SPROX_FILL_H_INCLUDED_ */

@@ -1,0 +1,22 @@
+/*
+ * Listings and what else is asked of buckets: ListObjects, ListObjectsV2,
+ * ListBuckets, HeadBucket, GetBucketLocation.
+ */
+
+#ifndef _NGX_HTTP_SPROX_LIST_H_INCLUDED_
+#define _NGX_HTTP_SPROX_LIST_H_INCLUDED_
+
+
+#include "ngx_http_sprox.h"
+
+
+/* Returns what a content handler returns (NGX_DONE while it goes on). */
+ngx_int_t ngx_http_sprox_list_handler(ngx_http_request_t *r,
+    ngx_http_sprox_ctx_t *ctx);
+
+/* Whether some alias serves the virtual bucket of that name. */
+ngx_uint_t ngx_http_sprox_list_has_bucket(ngx_http_sprox_main_conf_t *mcf,
+    sprox_str_t bucket);
+
+
+#endif /* _NGX_HTTP_SPROX_LIST_H_INCLUDED_ */

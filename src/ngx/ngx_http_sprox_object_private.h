@@ -1,0 +1,118 @@
+/*
+ * A read of an object, shared by the files that drive it:
+ * ngx_http_sprox_object.c (what is known and asked), _object_send.c (bytes
+ * out of slices), _object_pass.c (bytes that are not cached).
+ */
+
+#ifndef _NGX_HTTP_SPROX_OBJECT_PRIVATE_H_INCLUDED_
+#define _NGX_HTTP_SPROX_OBJECT_PRIVATE_H_INCLUDED_
+
+
+#include "ngx_http_sprox_error.h"
+#include "ngx_http_sprox_fill.h"
+#include "ngx_http_sprox_object.h"
+
+
+/* How often a read starts again because the object changed meanwhile. */
+#define NGX_HTTP_SPROX_RESTARTS     3
+
+/* How often the fill that a response waits on may fail in its middle. */
+#define NGX_HTTP_SPROX_REFILLS      2
+
+
+struct ngx_http_sprox_object_s {
+    ngx_http_request_t             *request;
+    ngx_http_sprox_ctx_t           *ctx;
+    ngx_http_sprox_spec_t           spec;
+
+    sprox_cond_t                    cond;
+    sprox_range_t                   range;
+    uint32_t                        part_number;
+    uint64_t                        parts;      /* x-amz-mp-parts-count */
+
+    ngx_http_sprox_probe_waiter_t   probe;
+    sprox_object_t                  object;     /* strings in r->pool */
+
+    uint64_t                        start;      /* what is sent: half-open */
+    uint64_t                        end;
+    uint64_t                        pos;
+
+    /* where the bytes at pos come from: one of the two, or none */
+    uint64_t                        index;      /* of the slice */
+    ngx_http_sprox_slice_t         *slice;      /* in flight; a reference */
+    ngx_http_sprox_waiter_t         waiter;
+    ngx_http_sprox_cache_entry_t    entry;      /* in the cache */
+    ngx_pool_t                     *entry_pool;
+    sprox_buf_t                     key;        /* of the slice */
+
+    ngx_file_t                      file;
+    ngx_buf_t                       buf;
+    ngx_chain_t                     out;
+
+    /* of reads that are not cached */
+    ngx_http_sprox_fetch_t         *fetch;
+    u_char                         *pass;
+
+    ngx_uint_t                      restarts;
+    ngx_uint_t                      refills;
+    unsigned                        head:1;     /* HeadObject */
+    unsigned                        known:1;    /* object holds */
+    unsigned                        part:1;     /* start and end are a part's */
+    unsigned                        opened:1;   /* entry holds */
+    unsigned                        sending:1;  /* body: header was sent */
+    unsigned                        busy:1;     /* buf is not sent yet */
+    unsigned                        renewed:1;
+    unsigned                        asked:1;    /* a probe was needed */
+    unsigned                        passing:1;
+    unsigned                        pass_ended:1;
+};
+
+
+/* Looks at the catalog, probes, and goes on; finalises the request. */
+void ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o);
+
+/* Asks the origin: known for a condition or NULL, get: by GET. */
+void ngx_http_sprox_object_probe(ngx_http_sprox_object_t *o,
+    const sprox_object_t *known, ngx_uint_t get);
+
+/* The object is known: conditions, range, header, body. */
+void ngx_http_sprox_object_answer(ngx_http_sprox_object_t *o);
+
+/* Sends slices from pos on. */
+void ngx_http_sprox_object_send(ngx_http_sprox_object_t *o);
+
+/* Lets go of the current source of bytes. */
+void ngx_http_sprox_object_drop(ngx_http_sprox_object_t *o);
+
+/* Streams the object from the origin, past the cache. */
+void ngx_http_sprox_object_pass(ngx_http_sprox_object_t *o);
+
+/* Asks the origin where a part begins and ends, by HEAD. */
+void ngx_http_sprox_object_part(ngx_http_sprox_object_t *o);
+
+/*
+ * Conditions and range against the object: NGX_OK: start, end and *status
+ * are set; NGX_DONE: the request was answered and finalised.
+ */
+ngx_int_t ngx_http_sprox_object_check(ngx_http_sprox_object_t *o,
+    ngx_uint_t *status);
+
+/* Sends the response header; NGX_OK to go on with a body, or NGX_DONE. */
+ngx_int_t ngx_http_sprox_object_header(ngx_http_sprox_object_t *o);
+
+/* Output is busy: waits until the client takes more. */
+void ngx_http_sprox_object_block(ngx_http_sprox_object_t *o);
+
+/* The write event: buf is out (NGX_OK), or not yet (NGX_AGAIN). */
+ngx_int_t ngx_http_sprox_object_flush(ngx_http_sprox_object_t *o);
+
+/* Puts buf out; NGX_OK: sent; NGX_AGAIN: busy; NGX_ERROR. */
+ngx_int_t ngx_http_sprox_object_output(ngx_http_sprox_object_t *o);
+
+void ngx_http_sprox_object_fail(ngx_http_sprox_object_t *o,
+    sprox_error_code_t code, const char *message);
+void ngx_http_sprox_object_finalize(ngx_http_sprox_object_t *o,
+    ngx_int_t rc);
+
+
+#endif /* _NGX_HTTP_SPROX_OBJECT_PRIVATE_H_INCLUDED_ */

@@ -1,0 +1,568 @@
+
+/*
+ * The body of a response, out of slices: those in the cache, those in
+ * flight, and new fills for those that are neither.
+ *
+ * One slice at a time is the source.  Its bytes go out in one file buffer,
+ * which is used again when it was sent, so that a response takes the same
+ * memory whatever the size of its object.  The two reasons to wait are kept
+ * apart: `busy`, the client must take what was given (write event); and the
+ * link to the slice, whose fill must bring more (the waiter's event).
+ */
+
+#include "ngx_http_sprox_object_private.h"
+#include "ngx_http_sprox_zone.h"
+
+
+static ngx_int_t ngx_http_sprox_object_source(ngx_http_sprox_object_t *o);
+static ngx_int_t ngx_http_sprox_object_open(ngx_http_sprox_object_t *o);
+static ngx_uint_t ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o,
+    uint64_t index);
+static off_t ngx_http_sprox_object_available(ngx_http_sprox_object_t *o);
+static ngx_int_t ngx_http_sprox_object_wait(ngx_http_sprox_object_t *o);
+static ngx_int_t ngx_http_sprox_object_learn(ngx_http_sprox_object_t *o);
+static void ngx_http_sprox_object_wake(ngx_event_t *ev);
+static void ngx_http_sprox_object_writable(ngx_http_request_t *r);
+
+
+void
+ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
+{
+    off_t                  n;
+    ngx_int_t              rc;
+    ngx_uint_t             last;
+    ngx_http_request_t    *r;
+    ngx_http_sprox_ctx_t  *ctx;
+
+    r = o->request;
+    ctx = o->ctx;
+
+    r->write_event_handler = ngx_http_sprox_object_writable;
+
+    for ( ;; ) {
+
+        rc = ngx_http_sprox_object_source(o);
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+
+        if (rc != NGX_OK) {
+            ngx_http_sprox_object_fail(o, SPROX_ERR_INTERNAL_ERROR, NULL);
+            return;
+        }
+
+        n = ngx_http_sprox_object_available(o);
+
+        if (n <= 0) {
+
+            if (ngx_http_sprox_object_wait(o) == NGX_OK) {
+                continue;
+            }
+
+            return;
+        }
+
+        if (!o->sending) {
+
+            if (!o->object.headed) {
+                rc = ngx_http_sprox_object_learn(o);
+
+                if (rc == NGX_DECLINED) {
+                    ngx_http_sprox_object_drop(o);
+                    ngx_http_sprox_object_probe(o, NULL, 0);
+                    return;
+                }
+
+                if (rc != NGX_OK) {
+                    ngx_http_sprox_object_fail(o, SPROX_ERR_INTERNAL_ERROR,
+                                               NULL);
+                    return;
+                }
+            }
+
+            if (ngx_http_sprox_object_header(o) != NGX_OK) {
+                return;
+            }
+        }
+
+        n = ngx_min(n, (off_t) (o->end - o->pos));
+
+        ngx_memzero(&o->buf, sizeof(ngx_buf_t));
+
+        o->buf.in_file = 1;
+        o->buf.file = &o->file;
+
+        if (o->slice) {
+            o->file = o->slice->writer.temp_file.file;
+            o->buf.file_pos = o->slice->writer.base + o->pos
+                              - o->slice->start;
+            ctx->bytes_fill += n;
+
+        } else {
+            o->file = o->entry.file;
+            o->buf.file_pos = o->entry.base
+                              + (o->pos & (o->spec.slice - 1));
+            ctx->bytes_hit += n;
+        }
+
+        o->file.log = r->connection->log;
+        o->buf.file_last = o->buf.file_pos + n;
+
+        o->pos += n;
+        last = (o->pos == o->end);
+
+        o->buf.last_buf = last && r == r->main;
+        o->buf.last_in_chain = last;
+        o->buf.flush = !last;
+
+        rc = ngx_http_sprox_object_output(o);
+
+        if (last || rc == NGX_ERROR) {
+
+            /* what is still to be sent is nginx's to send */
+
+            ngx_http_sprox_object_finalize(o, rc);
+            return;
+        }
+
+        if (rc == NGX_AGAIN) {
+            ngx_http_sprox_object_block(o);
+            return;
+        }
+    }
+}
+
+
+/* The slice at pos becomes the source, unless it is already. */
+
+static ngx_int_t
+ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
+{
+    uint64_t   index;
+    ngx_int_t  rc;
+
+    index = sprox_slice_index(o->pos, o->spec.slice);
+
+    if (o->slice || o->opened) {
+
+        if (index == o->index) {
+            return NGX_OK;
+        }
+
+        ngx_http_sprox_object_drop(o);
+    }
+
+    o->index = index;
+
+    if (o->entry_pool == NULL) {
+        o->key.len = 0;
+        sprox_slice_key(&o->key,
+                        ngx_http_sprox_to_core(o->spec.origin->name),
+                        o->spec.bucket, o->spec.key, &o->object,
+                        o->spec.slice, index);
+
+        if (sprox_buf_rc(&o->key) != SPROX_OK) {
+            return NGX_ERROR;
+        }
+
+        o->slice = ngx_http_sprox_slice_find(sprox_buf_get(&o->key));
+
+        if (o->slice) {
+            return NGX_OK;
+        }
+    }
+
+    rc = ngx_http_sprox_object_open(o);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    ngx_http_sprox_object_drop(o);
+
+    if (ngx_http_sprox_fill_start(&o->spec, &o->object, index, o->end)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    o->slice = ngx_http_sprox_slice_find(sprox_buf_get(&o->key));
+
+    return o->slice ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_object_open(ngx_http_sprox_object_t *o)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = o->request;
+
+    if (o->entry_pool == NULL) {
+        o->entry_pool = ngx_create_pool(4096, r->connection->log);
+        if (o->entry_pool == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(&o->entry, sizeof(ngx_http_sprox_cache_entry_t));
+    }
+
+    rc = ngx_http_sprox_cache_open(r, o->entry_pool, o->spec.cache,
+                                   sprox_buf_get(&o->key), &o->entry);
+
+    if (rc == NGX_OK
+        && !ngx_http_sprox_object_valid(o, sprox_slice_index(o->pos,
+                                                             o->spec.slice)))
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "sprox: cache file \"%V\" does not hold what it should; "
+                      "it is fetched again", &o->entry.file.name);
+        return NGX_DECLINED;
+    }
+
+    if (rc == NGX_OK) {
+        o->opened = 1;
+    }
+
+    return rc;
+}
+
+
+/* The block in the file says that it holds this slice of this version. */
+
+static ngx_uint_t
+ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o, uint64_t index)
+{
+    uint64_t            length;
+    sprox_slice_meta_t  meta;
+
+    if (sprox_slice_meta_read(o->entry.block, &meta) != SPROX_OK) {
+        return 0;
+    }
+
+    length = sprox_slice_length(index, o->spec.slice, o->object.size);
+
+    if (meta.index != index || meta.slice != o->spec.slice
+        || meta.length != length || (uint64_t) o->entry.length != length
+        || meta.object.size != o->object.size
+        || !sprox_str_eq(meta.object.etag, o->object.etag))
+    {
+        return 0;
+    }
+
+    return 1;
+}
+
+
+void
+ngx_http_sprox_object_drop(ngx_http_sprox_object_t *o)
+{
+    if (o->slice) {
+        ngx_http_sprox_waiter_unlink(&o->waiter);
+        ngx_http_sprox_slice_unref(o->slice);
+        o->slice = NULL;
+    }
+
+    if (o->entry_pool) {
+        ngx_destroy_pool(o->entry_pool);
+        o->entry_pool = NULL;
+        o->opened = 0;
+    }
+}
+
+
+static off_t
+ngx_http_sprox_object_available(ngx_http_sprox_object_t *o)
+{
+    off_t  offset;
+
+    if (o->slice) {
+
+        if (!o->slice->ready) {
+            return 0;
+        }
+
+        return ngx_http_sprox_slice_available(o->slice,
+                                              o->pos - o->slice->start);
+    }
+
+    offset = o->pos & (o->spec.slice - 1);
+
+    return o->entry.length - offset;
+}
+
+
+/* NGX_OK: try again now; NGX_AGAIN: woken later; NGX_DONE: finalised. */
+
+static ngx_int_t
+ngx_http_sprox_object_wait(ngx_http_sprox_object_t *o)
+{
+    ngx_event_t             *wev;
+    ngx_http_sprox_slice_t  *s;
+
+    s = o->slice;
+
+    if (s == NULL || (s->done && !s->failed)) {
+        ngx_http_sprox_object_fail(o, SPROX_ERR_INTERNAL_ERROR, NULL);
+        return NGX_DONE;
+    }
+
+    if (!s->failed) {
+        wev = o->request->connection->write;
+
+        if (wev->timer_set && !wev->delayed) {
+            ngx_del_timer(wev);
+        }
+
+        o->waiter.event.handler = ngx_http_sprox_object_wake;
+        o->waiter.event.data = o;
+        o->waiter.event.log = o->request->connection->log;
+
+        ngx_http_sprox_slice_wait(s, &o->waiter);
+
+        return NGX_AGAIN;
+    }
+
+    if (s->changed) {
+
+        if (!o->sending && o->restarts++ < NGX_HTTP_SPROX_RESTARTS) {
+            ngx_http_sprox_object_drop(o);
+            ngx_http_sprox_object_lookup(o);
+            return NGX_DONE;
+        }
+
+        ngx_http_sprox_object_fail(o, SPROX_ERR_SERVICE_UNAVAILABLE,
+                                   "The object is being replaced");
+        return NGX_DONE;
+    }
+
+    /* the fill broke off: the same version may be asked for again */
+
+    if (s->ready && s->failure == SPROX_ERR_BAD_GATEWAY
+        && o->refills++ < NGX_HTTP_SPROX_REFILLS)
+    {
+        ngx_http_sprox_object_drop(o);
+        return NGX_OK;
+    }
+
+    ngx_http_sprox_object_fail(o, s->failure, NULL);
+
+    return NGX_DONE;
+}
+
+
+/*
+ * The headers of an object that only a listing told of, out of the slice.
+ * NGX_DECLINED: its file was written for another last-modified.
+ */
+
+static ngx_int_t
+ngx_http_sprox_object_learn(ngx_http_sprox_object_t *o)
+{
+    int64_t             proved;
+    sprox_object_t     *told;
+    sprox_slice_meta_t  meta;
+
+    if (o->slice) {
+        told = &o->slice->object;
+
+    } else {
+
+        if (sprox_slice_meta_read(o->entry.block, &meta) != SPROX_OK) {
+            return NGX_DECLINED;
+        }
+
+        told = &meta.object;
+    }
+
+    if (!told->headed || !sprox_object_same(told, &o->object)) {
+        return NGX_DECLINED;
+    }
+
+    proved = ngx_max(told->proved, o->object.proved);
+
+    if (ngx_http_sprox_object_copy(o->request->pool, &o->object, told)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    o->object.proved = proved;
+
+    (void) ngx_http_sprox_zone_put(o->spec.origin, o->spec.bucket,
+                                   o->spec.key, &o->object);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_sprox_object_wake(ngx_event_t *ev)
+{
+    ngx_connection_t         *c;
+    ngx_http_request_t       *r;
+    ngx_http_sprox_object_t  *o;
+
+    o = ev->data;
+    r = o->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ngx_http_sprox_object_send(o);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+ngx_int_t
+ngx_http_sprox_object_output(ngx_http_sprox_object_t *o)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = o->request;
+
+    o->out.buf = &o->buf;
+    o->out.next = NULL;
+
+    rc = ngx_http_output_filter(r, &o->out);
+
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_AGAIN || r->buffered || r->connection->buffered
+        || ngx_buf_size(&o->buf) > 0)
+    {
+        return NGX_AGAIN;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_sprox_object_block(ngx_http_sprox_object_t *o)
+{
+    ngx_event_t               *wev;
+    ngx_http_request_t        *r;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    r = o->request;
+    wev = r->connection->write;
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    o->busy = 1;
+    r->write_event_handler = ngx_http_sprox_object_writable;
+
+    if (!wev->delayed) {
+        ngx_add_timer(wev, clcf->send_timeout);
+    }
+
+    if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
+        ngx_http_sprox_object_finalize(o, NGX_ERROR);
+    }
+}
+
+
+ngx_int_t
+ngx_http_sprox_object_flush(ngx_http_sprox_object_t *o)
+{
+    ngx_int_t            rc;
+    ngx_event_t         *wev;
+    ngx_http_request_t  *r;
+
+    r = o->request;
+    wev = r->connection->write;
+
+    rc = ngx_http_output_filter(r, NULL);
+
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_AGAIN || r->buffered || r->connection->buffered
+        || ngx_buf_size(&o->buf) > 0)
+    {
+        return NGX_AGAIN;
+    }
+
+    o->busy = 0;
+
+    if (wev->timer_set && !wev->delayed) {
+        ngx_del_timer(wev);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_sprox_object_writable(ngx_http_request_t *r)
+{
+    ngx_int_t                 rc;
+    ngx_event_t              *wev;
+    ngx_http_sprox_ctx_t     *ctx;
+    ngx_http_sprox_object_t  *o;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_sprox_module);
+    o = ctx->object;
+    wev = r->connection->write;
+
+    if (r->aio) {
+        return;
+    }
+
+    if (wev->timedout) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, NGX_ETIMEDOUT,
+                      "client timed out");
+        r->connection->timedout = 1;
+        ngx_http_sprox_object_finalize(o, NGX_HTTP_REQUEST_TIME_OUT);
+        return;
+    }
+
+    if (o->busy) {
+
+        if (wev->delayed) {
+            return;
+        }
+
+        rc = ngx_http_sprox_object_flush(o);
+
+        if (rc == NGX_ERROR) {
+            ngx_http_sprox_object_finalize(o, NGX_ERROR);
+            return;
+        }
+
+        if (rc == NGX_AGAIN) {
+            ngx_http_sprox_object_block(o);
+            return;
+        }
+    }
+
+    if (o->passing) {
+
+        if (o->pass_ended) {
+            ngx_http_sprox_object_finalize(o, NGX_OK);
+
+        } else if (o->fetch) {
+            ngx_http_sprox_fetch_resume(o->fetch);
+        }
+
+        return;
+    }
+
+    if (o->waiter.linked || o->waiter.event.posted) {
+        return;
+    }
+
+    if (o->probe.waiter.linked || o->probe.waiter.event.posted) {
+        return;
+    }
+
+    ngx_http_sprox_object_send(o);
+}

@@ -1,0 +1,600 @@
+
+/*
+ * Probes: the first contact with an object, and the renewal of what is
+ * known of it.
+ *
+ *                HEAD or GET [If-None-Match]
+ *   none --------> in flight ----------------> 304: what was known holds
+ *                  | | | |                     200, 206: an object; a GET's
+ *      others join-+ | | |                          body is its first fill
+ *                    | | |                     404, 410: absent
+ *                    | | +-- 416: asked again by HEAD, for the size
+ *                    | +---- another status: the origin's error
+ *                    +------ no answer: failed
+ *
+ * The waiters get copies of the result in their own pools, so nothing of a
+ * probe outlives its end.
+ */
+
+#include "ngx_http_sprox_fill_private.h"
+#include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_zone.h"
+
+
+static ngx_int_t ngx_http_sprox_probe_send(ngx_http_sprox_probe_t *probe,
+    ngx_http_sprox_spec_t *spec, const sprox_range_t *get);
+static void ngx_http_sprox_probe_range(ngx_http_sprox_spec_t *spec,
+    const sprox_range_t *get, sprox_range_t *range);
+static ngx_int_t ngx_http_sprox_probe_fill(ngx_http_sprox_fill_t *fill,
+    const sprox_object_t *object, const sprox_content_range_t *range);
+static void ngx_http_sprox_probe_end(ngx_http_sprox_probe_t *probe,
+    ngx_http_sprox_probe_waiter_t *result);
+static void ngx_http_sprox_probe_deliver(ngx_http_sprox_probe_waiter_t *w,
+    ngx_http_sprox_probe_waiter_t *result);
+
+
+static ngx_rbtree_t       ngx_http_sprox_probes;
+static ngx_rbtree_node_t  ngx_http_sprox_probes_sentinel;
+
+
+void
+ngx_http_sprox_probe_init(void)
+{
+    ngx_rbtree_init(&ngx_http_sprox_probes, &ngx_http_sprox_probes_sentinel,
+                    ngx_str_rbtree_insert_value);
+}
+
+
+ngx_int_t
+ngx_http_sprox_probe(ngx_http_sprox_spec_t *spec,
+    const sprox_object_t *known, const sprox_range_t *get,
+    ngx_http_sprox_probe_waiter_t *w)
+{
+    u_char                  *p;
+    ngx_str_t                name;
+    ngx_pool_t              *pool;
+    ngx_http_sprox_probe_t  *probe;
+
+    pool = ngx_create_pool(2048, ngx_cycle->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    name.len = spec->origin->name.len + 1 + spec->bucket.len + 1
+               + spec->key.len;
+    name.data = ngx_pnalloc(pool, name.len);
+
+    if (name.data == NULL) {
+        goto failed;
+    }
+
+    p = ngx_cpymem(name.data, spec->origin->name.data, spec->origin->name.len);
+    *p++ = '\0';
+    p = ngx_cpymem(p, spec->bucket.data, spec->bucket.len);
+    *p++ = '\0';
+    ngx_memcpy(p, spec->key.data, spec->key.len);
+
+    w->result = NGX_HTTP_SPROX_PROBE_WAITING;
+
+    probe = (ngx_http_sprox_probe_t *)
+                ngx_http_sprox_table_find(&ngx_http_sprox_probes,
+                                          ngx_http_sprox_to_core(name));
+
+    if (probe) {
+        ngx_destroy_pool(pool);
+        goto join;
+    }
+
+    probe = ngx_pcalloc(pool, sizeof(ngx_http_sprox_probe_t));
+    if (probe == NULL) {
+        goto failed;
+    }
+
+    probe->pool = pool;
+    probe->node.str = name;
+    ngx_queue_init(&probe->waiters);
+
+    if (known) {
+        probe->has_known = 1;
+
+        if (ngx_http_sprox_object_copy(pool, &probe->known, known)
+            != NGX_OK)
+        {
+            goto failed;
+        }
+    }
+
+    if (ngx_http_sprox_probe_send(probe, spec, get) != NGX_OK) {
+        goto failed;
+    }
+
+    ngx_http_sprox_table_add(&ngx_http_sprox_probes, &probe->node);
+
+join:
+
+    ngx_queue_insert_tail(&probe->waiters, &w->waiter.queue);
+    w->waiter.linked = 1;
+
+    return NGX_OK;
+
+failed:
+
+    ngx_destroy_pool(pool);
+
+    return NGX_ERROR;
+}
+
+
+/* One request of a probe: a GET of what is wanted, or a HEAD. */
+
+static ngx_int_t
+ngx_http_sprox_probe_send(ngx_http_sprox_probe_t *probe,
+    ngx_http_sprox_spec_t *spec, const sprox_range_t *get)
+{
+    ngx_http_sprox_fill_t   *fill;
+    ngx_http_sprox_fetch_t  *f;
+
+    fill = ngx_http_sprox_fill_create(spec, get ? SPROX_OP_GET_OBJECT
+                                                : SPROX_OP_HEAD_OBJECT);
+    if (fill == NULL) {
+        return NGX_ERROR;
+    }
+
+    fill->probe = probe;
+    f = fill->fetch;
+
+    if (get) {
+        ngx_http_sprox_probe_range(spec, get, &f->req.range);
+    }
+
+    if (probe->has_known) {
+        f->req.if_none_match = probe->known.etag;
+        f->req.version = probe->known.version;
+    }
+
+    ngx_http_sprox_fetch_start(f);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Whole slices that cover the beginning of what is wanted, one run at most.
+ * Where a suffix begins is not known before its answer: it is asked for as
+ * it is.
+ */
+
+static void
+ngx_http_sprox_probe_range(ngx_http_sprox_spec_t *spec,
+    const sprox_range_t *get, sprox_range_t *range)
+{
+    uint64_t  first, last;
+
+    if (get->kind == SPROX_RANGE_SUFFIX) {
+        *range = *get;
+        return;
+    }
+
+    first = (get->kind == SPROX_RANGE_NONE) ? 0 : get->first;
+    first = sprox_slice_start(sprox_slice_index(first, spec->slice),
+                              spec->slice);
+
+    last = first + spec->fill - 1;
+
+    if (get->kind == SPROX_RANGE_FROM_TO && get->last < last) {
+        last = sprox_slice_start(sprox_slice_index(get->last, spec->slice),
+                                 spec->slice)
+               + spec->slice - 1;
+    }
+
+    range->kind = SPROX_RANGE_FROM_TO;
+    range->first = first;
+    range->last = last;
+}
+
+
+ngx_int_t
+ngx_http_sprox_probe_header(ngx_http_sprox_fetch_t *f)
+{
+    sprox_rc_t                      rc;
+    ngx_uint_t                      stop;
+    sprox_object_t                  object;
+    sprox_content_range_t           range;
+    ngx_http_sprox_fill_t          *fill;
+    ngx_http_sprox_probe_t         *probe;
+    ngx_http_sprox_probe_waiter_t   result;
+
+    fill = f->data;
+    probe = fill->probe;
+    fill->probe = NULL;
+
+    ngx_memzero(&result, sizeof(ngx_http_sprox_probe_waiter_t));
+
+    if (f->resp.status == 304 && probe->has_known) {
+        result.result = NGX_HTTP_SPROX_PROBE_OBJECT;
+        result.object = probe->known;
+        result.object.proved = f->sent;
+        result.pinned = sprox_object_pinned(&result.object);
+        result.renewed = 1;
+
+        (void) ngx_http_sprox_zone_put(fill->spec.origin, fill->spec.bucket,
+                                       fill->spec.key, &result.object);
+
+        ngx_http_sprox_probe_end(probe, &result);
+
+        return NGX_OK;
+    }
+
+    rc = ngx_http_sprox_object_of(f, &f->mem, &object, &range);
+
+    stop = 0;
+
+    if (rc == SPROX_OK) {
+        (void) ngx_http_sprox_zone_put(fill->spec.origin, fill->spec.bucket,
+                                       fill->spec.key, &object);
+
+        result.result = NGX_HTTP_SPROX_PROBE_OBJECT;
+        result.object = object;
+        result.pinned = sprox_object_pinned(&object);
+
+        if (f->req.op == SPROX_OP_GET_OBJECT) {
+            stop = !result.pinned || object.size == 0
+                   || ngx_http_sprox_probe_fill(fill, &object, &range)
+                      != NGX_OK;
+        }
+
+    } else {
+        ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, 0,
+                      "the origin did not send the range that was asked for, "
+                      "or no length");
+        result.result = NGX_HTTP_SPROX_PROBE_FAILED;
+        result.failure = SPROX_ERR_BAD_GATEWAY;
+        stop = 1;
+    }
+
+    ngx_http_sprox_probe_end(probe, &result);
+
+    if (stop) {
+        ngx_http_sprox_fetch_cancel(f);
+        return NGX_ERROR;
+    }
+
+    if (f->req.op == SPROX_OP_GET_OBJECT) {
+        ngx_http_sprox_count_fills(1);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The body that follows becomes a fill: slices for what its range covers,
+ * up to the first that is in flight.  NGX_DECLINED: nothing to be filled
+ * (all is cached or in flight).
+ */
+
+static ngx_int_t
+ngx_http_sprox_probe_fill(ngx_http_sprox_fill_t *fill,
+    const sprox_object_t *object, const sprox_content_range_t *range)
+{
+    off_t                    end;
+    size_t                   slice;
+    uint64_t                 i, first, last;
+    ngx_uint_t               missing;
+    sprox_buf_t              key;
+    ngx_queue_t             *q;
+    ngx_http_sprox_spec_t   *spec;
+    ngx_http_sprox_slice_t  *s;
+    u_char                   md5[NGX_HTTP_CACHE_KEY_LEN];
+
+    spec = &fill->spec;
+    slice = spec->slice;
+    fill->object = *object;
+
+    first = sprox_slice_index(range->first, slice);
+    last = sprox_slice_index(range->last, slice);
+
+    /* a body that ends inside a slice of a longer object cannot make it */
+
+    end = sprox_slice_start(last, slice)
+          + sprox_slice_length(last, slice, object->size);
+
+    if (end != (off_t) range->last + 1) {
+        if (last == first) {
+            return NGX_DECLINED;
+        }
+
+        last--;
+    }
+
+    /* an origin that knows no ranges sends everything */
+
+    last = ngx_min(last, first + spec->fill / slice);
+
+    missing = 0;
+    sprox_buf_init(&key, &fill->fetch->mem);
+
+    for (i = first; i <= last; i++) {
+        key.len = 0;
+        sprox_slice_key(&key, ngx_http_sprox_to_core(spec->origin->name),
+                        spec->bucket, spec->key, object, slice, i);
+
+        if (sprox_buf_rc(&key) != SPROX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_sprox_slice_in_flight(sprox_buf_get(&key))) {
+            break;
+        }
+
+        ngx_http_sprox_cache_md5(sprox_buf_get(&key), md5);
+        missing += !ngx_http_sprox_cache_exists(spec->cache, md5);
+    }
+
+    if (missing == 0) {
+        return NGX_DECLINED;
+    }
+
+    last = i;
+
+    for (i = first; i < last; i++) {
+        s = ngx_http_sprox_slice_create(fill, i);
+        if (s == NULL) {
+            goto failed;
+        }
+    }
+
+    s = ngx_queue_data(ngx_queue_head(&fill->slices), ngx_http_sprox_slice_t,
+                       queue);
+
+    s->from = range->first - s->start;
+    s->tail = s->from;
+
+    fill->offset = range->first;
+    fill->end = ngx_min(range->last + 1, sprox_slice_start(last, slice));
+
+    for (q = ngx_queue_head(&fill->slices);
+         q != ngx_queue_sentinel(&fill->slices);
+         q = ngx_queue_next(q))
+    {
+        s = ngx_queue_data(q, ngx_http_sprox_slice_t, queue);
+
+        if (ngx_http_sprox_slice_ready(fill, s, object) != NGX_OK) {
+            goto failed;
+        }
+    }
+
+    return NGX_OK;
+
+failed:
+
+    ngx_http_sprox_fill_fail(fill, SPROX_ERR_INTERNAL_ERROR, 0);
+
+    return NGX_ERROR;
+}
+
+
+/* The probe's fetch ended without an answer that tells of an object. */
+
+void
+ngx_http_sprox_probe_refused(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
+{
+    int                             status;
+    sprox_object_t                  absent;
+    ngx_http_sprox_fill_t          *fill;
+    ngx_http_sprox_probe_t         *probe;
+    ngx_http_sprox_probe_waiter_t   result;
+
+    fill = f->data;
+    probe = fill->probe;
+    fill->probe = NULL;
+    status = f->resp.status;
+
+    ngx_memzero(&result, sizeof(ngx_http_sprox_probe_waiter_t));
+
+    if (rc == NGX_ERROR) {
+        result.result = NGX_HTTP_SPROX_PROBE_FAILED;
+        result.failure = f->failure;
+        result.outage = (f->failure != SPROX_ERR_INTERNAL_ERROR);
+
+        ngx_http_sprox_probe_end(probe, &result);
+        return;
+    }
+
+    if (status == 416 && f->req.op == SPROX_OP_GET_OBJECT) {
+
+        /* beyond the end, or an empty object: a HEAD tells which */
+
+        if (ngx_http_sprox_probe_send(probe, &fill->spec, NULL) == NGX_OK) {
+            return;
+        }
+
+        result.result = NGX_HTTP_SPROX_PROBE_FAILED;
+        result.failure = SPROX_ERR_INTERNAL_ERROR;
+
+        ngx_http_sprox_probe_end(probe, &result);
+        return;
+    }
+
+    if ((status == 404 || status == 410)
+        && (f->error.code.len == 0
+            || sprox_str_eq(f->error.code, sprox_str_lit("NoSuchKey"))
+            || sprox_str_eq(f->error.code, sprox_str_lit("MethodNotAllowed"))))
+    {
+        ngx_memzero(&absent, sizeof(sprox_object_t));
+        absent.absent = 1;
+        absent.proved = f->sent;
+
+        (void) ngx_http_sprox_zone_put(fill->spec.origin, fill->spec.bucket,
+                                       fill->spec.key, &absent);
+
+        result.result = NGX_HTTP_SPROX_PROBE_ABSENT;
+
+    } else {
+        result.result = NGX_HTTP_SPROX_PROBE_ERROR;
+        result.status = status;
+        result.error = f->error;
+        result.outage = (status >= 500 || status == 429);
+    }
+
+    ngx_http_sprox_probe_end(probe, &result);
+}
+
+
+static void
+ngx_http_sprox_probe_end(ngx_http_sprox_probe_t *probe,
+    ngx_http_sprox_probe_waiter_t *result)
+{
+    ngx_queue_t  *q;
+
+    ngx_rbtree_delete(&ngx_http_sprox_probes, &probe->node.node);
+
+    for (q = ngx_queue_head(&probe->waiters);
+         q != ngx_queue_sentinel(&probe->waiters);
+         q = ngx_queue_next(q))
+    {
+        ngx_http_sprox_probe_deliver(ngx_queue_data(q,
+                                         ngx_http_sprox_probe_waiter_t,
+                                         waiter.queue),
+                                     result);
+    }
+
+    ngx_http_sprox_wake(&probe->waiters);
+
+    ngx_destroy_pool(probe->pool);
+}
+
+
+static void
+ngx_http_sprox_probe_deliver(ngx_http_sprox_probe_waiter_t *w,
+    ngx_http_sprox_probe_waiter_t *result)
+{
+    sprox_mem_t  mem;
+
+    w->result = result->result;
+    w->pinned = result->pinned;
+    w->renewed = result->renewed;
+    w->outage = result->outage;
+    w->status = result->status;
+    w->failure = result->failure;
+
+    ngx_http_sprox_mem_pool(&mem, w->pool);
+    ngx_memzero(&w->error, sizeof(sprox_error_t));
+
+    if (result->result == NGX_HTTP_SPROX_PROBE_OBJECT) {
+
+        if (ngx_http_sprox_object_copy(w->pool, &w->object, &result->object)
+            == NGX_OK)
+        {
+            return;
+        }
+
+    } else if (result->error.code.len) {
+        w->error.code = sprox_str_dup(&mem, result->error.code);
+        w->error.message = sprox_str_dup(&mem, result->error.message);
+
+        if (w->error.code.data && w->error.message.data) {
+            return;
+        }
+
+    } else {
+        return;
+    }
+
+    w->result = NGX_HTTP_SPROX_PROBE_FAILED;
+    w->failure = SPROX_ERR_INTERNAL_ERROR;
+    w->outage = 0;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_object_of(ngx_http_sprox_fetch_t *f, const sprox_mem_t *mem,
+    sprox_object_t *object, sprox_content_range_t *range)
+{
+    sprox_origin_resp_t  *resp;
+
+    resp = &f->resp;
+
+    ngx_memzero(object, sizeof(sprox_object_t));
+    ngx_memzero(range, sizeof(sprox_content_range_t));
+
+    if (resp->status == 206) {
+
+        if (sprox_content_range_parse(resp->content_range, range) != SPROX_OK
+            || !range->satisfied || !range->total_known
+            || (resp->content_length >= 0
+                && (uint64_t) resp->content_length
+                   != range->last - range->first + 1))
+        {
+            return SPROX_INVALID;
+        }
+
+        if (f->req.range.kind == SPROX_RANGE_FROM_TO
+            && (range->first != f->req.range.first
+                || range->last != ngx_min(f->req.range.last,
+                                          range->total - 1)))
+        {
+            return SPROX_INVALID;
+        }
+
+        if (f->req.range.kind == SPROX_RANGE_SUFFIX
+            && (range->last != range->total - 1
+                || range->last - range->first + 1
+                   != ngx_min(f->req.range.last, range->total)))
+        {
+            return SPROX_INVALID;
+        }
+
+    } else {
+
+        if (resp->status != 200 || resp->content_length < 0) {
+            return SPROX_INVALID;
+        }
+
+        range->total = resp->content_length;
+        range->last = range->total ? range->total - 1 : 0;
+    }
+
+    object->size = range->total;
+    object->last_modified = resp->last_modified >= 0
+                            ? resp->last_modified * 1000 : 0;
+    object->proved = f->sent;
+    object->etag = sprox_str_dup(mem, resp->etag);
+    object->storage_class = sprox_str_dup(mem, resp->storage_class);
+    object->version = sprox_str_dup(mem, resp->version);
+    object->headers = sprox_str_dup(mem, sprox_buf_get(&resp->keep));
+    object->headed = 1;
+
+    if (object->etag.data == NULL || object->storage_class.data == NULL
+        || object->version.data == NULL || object->headers.data == NULL)
+    {
+        return SPROX_NOMEM;
+    }
+
+    return SPROX_OK;
+}
+
+
+ngx_int_t
+ngx_http_sprox_object_copy(ngx_pool_t *pool, sprox_object_t *to,
+    const sprox_object_t *from)
+{
+    sprox_mem_t  mem;
+
+    ngx_http_sprox_mem_pool(&mem, pool);
+
+    *to = *from;
+
+    to->etag = sprox_str_dup(&mem, from->etag);
+    to->storage_class = sprox_str_dup(&mem, from->storage_class);
+    to->version = sprox_str_dup(&mem, from->version);
+    to->headers = sprox_str_dup(&mem, from->headers);
+
+    if (to->etag.data == NULL || to->storage_class.data == NULL
+        || to->version.data == NULL || to->headers.data == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

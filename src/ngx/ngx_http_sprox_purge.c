@@ -1,0 +1,286 @@
+
+/*
+ * PURGE of one object.
+ *
+ * The catalog knows the version whose slices may be cached, and so their
+ * names; slices of versions before it are reached by nobody any more and go
+ * with nginx's own LRU.  An object of many slices is purged in steps, so
+ * that other requests have their turn.
+ */
+
+#include "ngx_http_sprox_purge.h"
+#include "ngx_http_sprox_cache.h"
+#include "ngx_http_sprox_error.h"
+#include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_zone.h"
+
+
+/* Slices deleted in one turn of the event loop. */
+#define NGX_HTTP_SPROX_PURGE_STEP   64
+
+
+typedef struct {
+    ngx_http_request_t    *request;
+    ngx_http_sprox_ctx_t  *ctx;
+    ngx_event_t            event;
+    sprox_object_t         object;
+    sprox_buf_t            key;
+    uint64_t               index;
+    uint64_t               count;
+    ngx_uint_t             objects;
+    ngx_uint_t             slices;
+    off_t                  bytes;
+} ngx_http_sprox_purge_t;
+
+
+static ngx_uint_t ngx_http_sprox_purge_allowed(ngx_http_request_t *r);
+static void ngx_http_sprox_purge_step(ngx_event_t *ev);
+static ngx_int_t ngx_http_sprox_purge_slice(ngx_http_sprox_purge_t *purge);
+static ngx_int_t ngx_http_sprox_purge_answer(ngx_http_sprox_purge_t *purge);
+static void ngx_http_sprox_purge_cleanup(void *data);
+
+
+ngx_int_t
+ngx_http_sprox_purge_handler(ngx_http_request_t *r,
+    ngx_http_sprox_ctx_t *ctx)
+{
+    sprox_object_t           object;
+    ngx_pool_cleanup_t      *cln;
+    ngx_http_sprox_purge_t  *purge;
+    static uint8_t           buf[SPROX_OBJECT_BUF];
+
+    if (!ngx_http_sprox_purge_allowed(r)) {
+        return ngx_http_sprox_send_error(r, SPROX_ERR_ACCESS_DENIED,
+                                         "PURGE is not allowed from this "
+                                         "address");
+    }
+
+    purge = ngx_pcalloc(r->pool, sizeof(ngx_http_sprox_purge_t));
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+
+    if (purge == NULL || cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    purge->request = r;
+    purge->ctx = ctx;
+
+    if (ngx_http_sprox_zone_get(ctx->alias->origin, ctx->bucket, ctx->key,
+                                &object, buf)
+        != SPROX_OK)
+    {
+        return ngx_http_sprox_purge_answer(purge);
+    }
+
+    (void) ngx_http_sprox_zone_remove(ctx->alias->origin, ctx->bucket,
+                                      ctx->key);
+
+    if (object.absent) {
+        return ngx_http_sprox_purge_answer(purge);
+    }
+
+    purge->objects = 1;
+
+    if (ctx->policy.cache->nelts == 0 || !sprox_object_pinned(&object)) {
+        return ngx_http_sprox_purge_answer(purge);
+    }
+
+    sprox_buf_init(&purge->key, &ctx->mem);
+
+    purge->object = object;
+    purge->object.etag = sprox_str_dup(&ctx->mem, object.etag);
+    purge->object.version = sprox_str_dup(&ctx->mem, object.version);
+    purge->object.headers = sprox_str_null;
+    purge->object.storage_class = sprox_str_null;
+    purge->count = sprox_slice_count(ctx->policy.slice, object.size);
+
+    if (purge->object.etag.data == NULL
+        || purge->object.version.data == NULL)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    purge->event.handler = ngx_http_sprox_purge_step;
+    purge->event.data = purge;
+    purge->event.log = r->connection->log;
+
+    cln->handler = ngx_http_sprox_purge_cleanup;
+    cln->data = purge;
+
+    /* who purges and leaves wants it purged all the same */
+
+    r->main->count++;
+    r->read_event_handler = ngx_http_block_reading;
+
+    ngx_post_event(&purge->event, &ngx_posted_events);
+
+    return NGX_DONE;
+}
+
+
+/* By the connection's address: sprox_control, or loopback and unix. */
+
+static ngx_uint_t
+ngx_http_sprox_purge_allowed(ngx_http_request_t *r)
+{
+    in_addr_t                   addr;
+    struct sockaddr            *sa;
+    ngx_http_sprox_loc_conf_t  *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_sprox_module);
+    sa = r->connection->sockaddr;
+
+    if (slcf->control) {
+        return ngx_cidr_match(sa, slcf->control) == NGX_OK;
+    }
+
+    switch (sa->sa_family) {
+
+    case AF_UNIX:
+        return 1;
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        {
+            struct in6_addr  *in6;
+
+            in6 = &((struct sockaddr_in6 *) sa)->sin6_addr;
+
+            if (IN6_IS_ADDR_V4MAPPED(in6)) {
+                return in6->s6_addr[12] == 127;
+            }
+
+            return IN6_IS_ADDR_LOOPBACK(in6);
+        }
+#endif
+
+    case AF_INET:
+        addr = ntohl(((struct sockaddr_in *) sa)->sin_addr.s_addr);
+        return (addr >> 24) == 127;
+
+    default:
+        return 0;
+    }
+}
+
+
+static void
+ngx_http_sprox_purge_step(ngx_event_t *ev)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               n;
+    ngx_connection_t        *c;
+    ngx_http_request_t      *r;
+    ngx_http_sprox_purge_t  *purge;
+
+    purge = ev->data;
+    r = purge->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    for (n = 0; n < NGX_HTTP_SPROX_PURGE_STEP; n++) {
+
+        if (purge->index == purge->count) {
+            rc = ngx_http_sprox_purge_answer(purge);
+            goto done;
+        }
+
+        if (ngx_http_sprox_purge_slice(purge) != NGX_OK) {
+            rc = ngx_http_sprox_send_error(r, SPROX_ERR_INTERNAL_ERROR, NULL);
+            goto done;
+        }
+
+        purge->index++;
+    }
+
+    ngx_post_event(&purge->event, &ngx_posted_next_events);
+
+    return;
+
+done:
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_sprox_purge_slice(ngx_http_sprox_purge_t *purge)
+{
+    off_t                   bytes;
+    ngx_int_t               rc;
+    ngx_uint_t              i;
+    ngx_shm_zone_t        **zones;
+    ngx_http_sprox_ctx_t   *ctx;
+
+    ctx = purge->ctx;
+
+    purge->key.len = 0;
+    sprox_slice_key(&purge->key,
+                    ngx_http_sprox_to_core(ctx->alias->origin->name),
+                    ctx->bucket, ctx->key, &purge->object, ctx->policy.slice,
+                    purge->index);
+
+    if (sprox_buf_rc(&purge->key) != SPROX_OK) {
+        return NGX_ERROR;
+    }
+
+    zones = ctx->policy.cache->elts;
+
+    for (i = 0; i < ctx->policy.cache->nelts; i++) {
+
+        rc = ngx_http_sprox_cache_delete(ngx_http_sprox_cache_zone(zones[i]),
+                                         sprox_buf_get(&purge->key),
+                                         purge->request->connection->log,
+                                         &bytes);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_OK) {
+            purge->slices++;
+            purge->bytes += bytes;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_purge_answer(ngx_http_sprox_purge_t *purge)
+{
+    u_char              *p;
+    sprox_str_t          body;
+    ngx_http_request_t  *r;
+
+    r = purge->request;
+
+    ngx_http_sprox_count_purged(purge->slices);
+
+    p = ngx_pnalloc(r->pool, 128);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    body.data = p;
+    body.len = ngx_sprintf(p, "{\"objects\": %ui, \"slices\": %ui, "
+                           "\"bytes\": %O}" CRLF, purge->objects,
+                           purge->slices, purge->bytes)
+               - p;
+
+    return ngx_http_sprox_send_body(r, NGX_HTTP_OK, "application/json", body);
+}
+
+
+static void
+ngx_http_sprox_purge_cleanup(void *data)
+{
+    ngx_http_sprox_purge_t *purge = data;
+
+    if (purge->event.posted) {
+        ngx_delete_posted_event(&purge->event);
+    }
+}

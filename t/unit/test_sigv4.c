@@ -38,7 +38,8 @@ static const vector_t  vectors[] = {
             { sprox_str("x-amz-date"), DATE },
             { sprox_str("range"), sprox_str("bytes=0-9") },
             { sprox_str("host"), HOST },
-            { sprox_str("x-amz-content-sha256"), sprox_str(SPROX_EMPTY_SHA256) }
+            { sprox_str("x-amz-content-sha256"),
+              sprox_str(SPROX_EMPTY_SHA256) }
         },
         4, sprox_str(SPROX_EMPTY_SHA256),
         "7344ae5b7ee6c3e7e6b0fe0640412a37625d1fbfff95c48bbb2dc43964946972",
@@ -70,7 +71,8 @@ static const vector_t  vectors[] = {
         sprox_str("GET"), sprox_str("/"), sprox_str("lifecycle="),
         {
             { sprox_str("host"), HOST },
-            { sprox_str("x-amz-content-sha256"), sprox_str(SPROX_EMPTY_SHA256) },
+            { sprox_str("x-amz-content-sha256"),
+              sprox_str(SPROX_EMPTY_SHA256) },
             { sprox_str("x-amz-date"), DATE }
         },
         3, sprox_str(SPROX_EMPTY_SHA256),
@@ -82,7 +84,8 @@ static const vector_t  vectors[] = {
         "list objects",
         sprox_str("GET"), sprox_str(""), sprox_str("max-keys=2&prefix=J"),
         {
-            { sprox_str("x-amz-content-sha256"), sprox_str(SPROX_EMPTY_SHA256) },
+            { sprox_str("x-amz-content-sha256"),
+              sprox_str(SPROX_EMPTY_SHA256) },
             { sprox_str("x-amz-date"), DATE },
             { sprox_str("host"), HOST }
         },
@@ -425,7 +428,8 @@ test_authz(void **state)
         SIG64 "0",
         "AWS4-HMAC-SHA256 Credential=" CRED ", SignedHeaders=host, Signature="
         "F0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
-        "AWS4-HMAC-SHA256 Credential=" CRED ", SignedHeaders=, Signature=" SIG64,
+        "AWS4-HMAC-SHA256 Credential=" CRED ", SignedHeaders=, Signature="
+        SIG64,
         "AWS4-HMAC-SHA256 Credential=" CRED ", SignedHeaders=;host, Signature="
         SIG64,
         "AWS4-HMAC-SHA256 Credential=" CRED ", SignedHeaders=host;, Signature="

@@ -88,7 +88,8 @@ test_find(void **state)
         { "abc", "", 0, 0 }, { "abc", "", 3, 3 }, { "abc", "", 4, (size_t) -1 },
         { "abc", "abcd", 0, (size_t) -1 }, { "", "", 0, 0 },
         { "", "a", 0, (size_t) -1 }, { "abc", "c", 2, 2 },
-        { "abc", "a", (size_t) -1, (size_t) -1 }, { "aaaa", "aab", 0, (size_t) -1 }
+        { "abc", "a", (size_t) -1, (size_t) -1 },
+        { "aaaa", "aab", 0, (size_t) -1 }
     };
 
     (void) state;

@@ -153,7 +153,8 @@ test_endpoint(void **state)
         "http://[:1]", "http://[::1.2.3]", "http://[1.2.3.4]",
         "http://[1:2:3:4:5:6:7:1.2.3.4]", "http://[::g]", "http://[::1]9",
         "http://h\xc3\xa9",
-        "http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "a"
     };
 
     (void) state;

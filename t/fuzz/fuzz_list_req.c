@@ -15,6 +15,7 @@ req_parse(const sprox_query_t *query, unsigned version, sprox_str_t *after)
     sprox_list_req_t     req;
     sprox_error_code_t   err;
 
+    err = SPROX_ERR_NONE;
     rc = sprox_list_req_parse(&fuzz_mem, query, version, &req, &err, &why);
 
     if (rc != SPROX_OK) {

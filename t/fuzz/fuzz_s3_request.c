@@ -75,6 +75,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     (void) sprox_bucket_valid(host);
 
+    err = SPROX_ERR_NONE;
     rc = sprox_s3_parse(&fuzz_mem, method, target, vhost, &req, &err);
 
     if (rc == SPROX_OK) {

@@ -23,6 +23,7 @@ req_open(req_t *r, const char *query, unsigned version)
                                        &r->query),
                      SPROX_OK);
 
+    r->err = SPROX_ERR_NONE;
     r->rc = sprox_list_req_parse(&r->um.mem, &r->query, version, &r->req,
                                  &r->err, &r->why);
 }
@@ -307,7 +308,7 @@ req_work(const sprox_mem_t *mem, void *data)
         sprox_free(mem, (void *) req.after.data);
 
     } else {
-        assert_int_equal(err, SPROX_ERR_NONE);
+        assert_int_equal(err, SPROX_ERR_INTERNAL_ERROR);
     }
 
     return rc;

@@ -192,6 +192,7 @@ test_op_cases(void **state)
     for (i = 0; i < sizeof(op_cases) / sizeof(op_cases[0]); i++) {
         c = &op_cases[i];
         unit_mem_init(&um, 0);
+        err = SPROX_ERR_NONE;
 
         rc = sprox_s3_parse(&um.mem, op_str(c->method), op_str(c->target),
                             op_str(c->vhost), &req, &err);
@@ -232,6 +233,7 @@ op_long(size_t nkey, const char *unit)
     unit_mem_init(&um, 0);
     sprox_buf_init(&b, &um.mem);
     sprox_buf_text(&b, "/b1/");
+    err = SPROX_ERR_NONE;
 
     for (i = 0; i < nkey; i++) {
         sprox_buf_text(&b, unit);
@@ -366,6 +368,10 @@ op_work(const sprox_mem_t *mem, void *data)
     if (rc == SPROX_OK) {
         assert_str(req.key, "k");
         sprox_s3_request_free(mem, &req);
+
+    } else {
+        assert_int_equal(err, SPROX_ERR_INTERNAL_ERROR);
+        assert_int_equal(req.bucket.len, 0);
     }
 
     return rc;

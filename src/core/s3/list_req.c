@@ -257,7 +257,13 @@ sprox_list_req_parse(const sprox_mem_t *mem, const sprox_query_t *query,
         rc = sprox_list_continue(mem, &ctx);
     }
 
-    *err = rc == SPROX_INVALID ? SPROX_ERR_INVALID_ARGUMENT : SPROX_ERR_NONE;
+    /* what a caller has put there for its own later errors stays */
+
+    if (rc != SPROX_OK) {
+        *err = rc == SPROX_NOMEM ? SPROX_ERR_INTERNAL_ERROR
+                                 : SPROX_ERR_INVALID_ARGUMENT;
+    }
+
     *why = ctx.why;
 
     return rc;

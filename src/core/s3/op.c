@@ -498,17 +498,14 @@ sprox_op_find(sprox_str_t method, sprox_s3_request_t *req,
 }
 
 
-sprox_rc_t
-sprox_s3_parse(const sprox_mem_t *mem, sprox_str_t method,
+static sprox_rc_t
+sprox_op_parse(const sprox_mem_t *mem, sprox_str_t method,
     sprox_str_t target, sprox_str_t vhost, sprox_s3_request_t *req,
     sprox_error_code_t *err)
 {
     sprox_rc_t          rc;
     sprox_str_t         path, query;
     sprox_error_code_t  refused;
-
-    memset(req, 0, sizeof(sprox_s3_request_t));
-    *err = SPROX_ERR_NONE;
 
     if (sprox_op_split(target, &path, &query)) {
         rc = sprox_op_names_parse(mem, path, vhost, req, err);
@@ -519,7 +516,7 @@ sprox_s3_parse(const sprox_mem_t *mem, sprox_str_t method,
     }
 
     if (rc == SPROX_NOMEM) {
-        goto failed;
+        return rc;
     }
 
     /* a method is refused before a bad target: "OPTIONS *" has none */
@@ -531,28 +528,43 @@ sprox_s3_parse(const sprox_mem_t *mem, sprox_str_t method,
         return SPROX_INVALID;
     }
 
-    if (rc != SPROX_OK) {
-        return rc;
+    if (rc == SPROX_OK) {
+        rc = sprox_op_query_parse(mem, query, req, err);
     }
 
-    rc = sprox_op_query_parse(mem, query, req, err);
+    if (rc == SPROX_OK) {
+        rc = sprox_op_find(method, req, err);
+    }
+
+    return rc;
+}
+
+
+sprox_rc_t
+sprox_s3_parse(const sprox_mem_t *mem, sprox_str_t method,
+    sprox_str_t target, sprox_str_t vhost, sprox_s3_request_t *req,
+    sprox_error_code_t *err)
+{
+    sprox_rc_t          rc;
+    sprox_error_code_t  found;
+
+    memset(req, 0, sizeof(sprox_s3_request_t));
+    found = SPROX_ERR_NONE;
+
+    rc = sprox_op_parse(mem, method, target, vhost, req, &found);
 
     if (rc == SPROX_NOMEM) {
-        goto failed;
+        sprox_s3_request_free(mem, req);
+        found = SPROX_ERR_INTERNAL_ERROR;
     }
+
+    /* what a caller has put there for its own later errors stays */
 
     if (rc != SPROX_OK) {
-        return rc;
+        *err = found;
     }
 
-    return sprox_op_find(method, req, err);
-
-failed:
-
-    sprox_s3_request_free(mem, req);
-    memset(req, 0, sizeof(sprox_s3_request_t));
-
-    return SPROX_NOMEM;
+    return rc;
 }
 
 
@@ -562,9 +574,5 @@ sprox_s3_request_free(const sprox_mem_t *mem, sprox_s3_request_t *req)
     sprox_free(mem, req->names);
     sprox_free(mem, req->query.args);
 
-    req->names = NULL;
-    req->query.args = NULL;
-    req->query.nargs = 0;
-    req->bucket = sprox_str_null;
-    req->key = sprox_str_null;
+    memset(req, 0, sizeof(sprox_s3_request_t));
 }

@@ -53,10 +53,12 @@ typedef struct {
 
 /*
  * Parameters of ListObjects or ListObjectsV2 out of a query; strings point
- * into the query or come from mem.  SPROX_OK, SPROX_NOMEM, or SPROX_INVALID
- * with *err and, when it helps, *why (static text, else NULL): max-keys
- * that is no number, negative or above 2^31 - 1, encoding-type other than
- * url, a token that is none of ours, names longer than SPROX_KEY_MAX.
+ * into the query or come from mem.  SPROX_OK (*err is not touched),
+ * SPROX_NOMEM (*err is InternalError), or SPROX_INVALID with *err and, when
+ * it helps, *why (static text, else NULL): max-keys that is no number,
+ * negative or above 2^31 - 1, encoding-type other than url, a token that is
+ * none of ours, names longer than SPROX_KEY_MAX.
+ *
  * max-keys above the maximum is cut, as S3 does.  Empty max-keys,
  * encoding-type and continuation-token are as if they were not sent (but
  * token_sent is set, for the echo).

@@ -52,10 +52,11 @@ sprox_str_t sprox_op_name(sprox_op_t op);
  * style; points to the caller's memory), or empty for path style.  The key
  * and query are allocated from mem: see sprox_s3_request_free().
  *
- * SPROX_OK: *req is filled in.  SPROX_NOMEM: nothing is.  SPROX_INVALID:
- * *err is the S3 error to answer with (MethodNotAllowed, NotImplemented,
- * InvalidURI, KeyTooLongError, InvalidBucketName, InvalidArgument ...);
- * req->bucket and req->key hold what was understood.
+ * SPROX_OK: *req is filled in, and *err is not touched.  SPROX_NOMEM: *req
+ * is empty, and *err is InternalError.  SPROX_INVALID: *err is the S3 error
+ * to answer with (MethodNotAllowed, NotImplemented, InvalidURI,
+ * KeyTooLongError, InvalidBucketName, InvalidArgument ...); req->bucket and
+ * req->key hold what was understood.
  *
  * The bucket here is a virtual one, that aliases name freely ("tblA"): 1 to
  * SPROX_VBUCKET_MAX of A-Z a-z 0-9 . - _, the first a letter, a digit or

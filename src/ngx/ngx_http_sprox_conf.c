@@ -15,6 +15,7 @@
  */
 
 #include "ngx_http_sprox_conf.h"
+#include "ngx_http_sprox_fill.h"
 #include "ngx_http_sprox_metrics.h"
 #include "ngx_http_sprox_zone.h"
 
@@ -135,6 +136,7 @@ ngx_http_sprox_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    ngx_http_sprox_fill_init();
     ngx_http_sprox_metrics_start(mcf->metrics_zone);
 
     return ngx_http_sprox_zone_start(cycle, mcf);

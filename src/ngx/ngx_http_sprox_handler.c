@@ -114,7 +114,13 @@ ngx_http_sprox_vhost(ngx_http_request_t *r, ngx_http_sprox_main_conf_t *mcf)
     ngx_uint_t    i;
     sprox_str_t   host, bucket;
 
-    host = ngx_http_sprox_to_core(r->headers_in.server);
+    if (mcf->domains.nelts == 0 || r->headers_in.host == NULL) {
+        return sprox_str_null;
+    }
+
+    /* as sent: nginx's own copy is in lower case, virtual buckets may not be */
+
+    host = ngx_http_sprox_to_core(r->headers_in.host->value);
     domain = mcf->domains.elts;
 
     for (i = 0; i < mcf->domains.nelts; i++) {

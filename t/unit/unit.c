@@ -79,7 +79,7 @@ unit_each_alloc_fails(sprox_rc_t (*work)(const sprox_mem_t *mem, void *data),
 void
 unit_assert_str(sprox_str_t s, const char *text, const char *file, int line)
 {
-    if (s.len != strlen(text) || memcmp(s.data, text, s.len) != 0) {
+    if (!sprox_str_eq(s, sprox_str_make(text, strlen(text)))) {
         print_error("%s:%d: got \"%.*s\", expected \"%s\"\n", file, line,
                     (int) s.len, (const char *) s.data, text);
         _fail(file, line);

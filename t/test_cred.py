@@ -47,7 +47,7 @@ def home(tmp_path) -> Path:
 @pytest.fixture
 def origin(make_origin):
     origin = make_origin()
-    origin.put("b", "k", b"body")
+    origin.put("bucket", "k", b"body")
     return origin
 
 
@@ -64,7 +64,7 @@ def signing(make_nginx, origin, home):
 
 def key(nginx, origin) -> str:
     """The access key that signs now; empty: none."""
-    assert nginx.head("/b/k").status == 200
+    assert nginx.head("/bucket/k").status == 200
     entry = origin.journal.requests()[-1]
     found = re.search(r"Credential=([^/]+)/",
                       entry.headers.get("authorization", ""))
@@ -158,9 +158,9 @@ def test_secrets_are_not_logged(signing, origin, home):
     nginx = signing("shared", ENV, level="debug")
     assert key(nginx, origin) == "A"
     (home / ".aws/credentials").write_text("se/cret-in-file\n")
-    nginx.head("/b/k")
+    nginx.head("/bucket/k")
     time.sleep(1.1)
-    nginx.head("/b/k")
+    nginx.head("/bucket/k")
     nginx.wait_log("credentials stay as they were")
     for secret in ("se/cret-in-file", "tok-in-file", "env/secret"):
         assert secret not in nginx.log()

@@ -22,7 +22,7 @@ BUILD_PACKAGES=(
     nginx nginx-dev gcc libc6-dev make pkg-config libxml2-dev libssl-dev
     libpcre2-dev zlib1g-dev curl ca-certificates
 )
-TEST_PACKAGES=(libcmocka-dev openssl)
+TEST_PACKAGES=(libcmocka-dev libnss-wrapper openssl)
 FUZZ_PACKAGES=(clang)
 
 DEPS=$PWD/.deps

@@ -268,7 +268,6 @@ def test_broken_file_leaves_the_old_key(signing, origin, home):
     wait_key(nginx, origin, "NEW")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="workers of another user")
 def test_file_that_only_the_master_may_read(signing, origin):
     folder = Path(tempfile.mkdtemp())
     try:

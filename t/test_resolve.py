@@ -13,7 +13,6 @@ import time
 import pytest
 
 from harness.dns import A, NameServer
-from harness.nginx import ASAN
 from harness.ports import free_port
 
 HTTP = """
@@ -208,8 +207,6 @@ def test_system_unknown_name(start, origin):
     assert 'origin "store"' in error and "no-such-host.invalid" in error
 
 
-@pytest.mark.skipif(ASAN, reason="one preloaded library at a time")
-@pytest.mark.skipif(not NSS_WRAPPER, reason="libnss-wrapper is not installed")
 def test_hosts_file(start, origin, tmp_path):
     """The first address of two is dead."""
     hosts = tmp_path / "hosts"

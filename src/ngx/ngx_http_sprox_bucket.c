@@ -100,7 +100,8 @@ ngx_http_sprox_bucket_alias(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
                               &list);
 
         if (rc != SPROX_OK
-            || !sprox_bucket_valid(sprox_buf_get(&list.bucket)))
+            || !aliases[i - 1]->origin->dialect->bucket_valid(
+                                              sprox_buf_get(&list.bucket)))
         {
             continue;
         }

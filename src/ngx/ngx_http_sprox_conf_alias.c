@@ -298,6 +298,7 @@ ngx_http_sprox_conf_bind(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf,
     ngx_int_t                 rc;
     ngx_str_t                 name;
     ngx_uint_t                i;
+    const sprox_template_t   *bucket;
     ngx_http_sprox_origin_t **origin;
 
     name = ngx_http_sprox_to_ngx(alias->map.origin);
@@ -307,6 +308,20 @@ ngx_http_sprox_conf_bind(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf,
 
     if (alias->origin != NULL) {
         alias->origin->used = 1;
+
+        bucket = &alias->map.to_bucket;
+
+        if (bucket->n == 1 && bucket->tokens[0].var < 0
+            && !alias->origin->dialect->bucket_valid(bucket->tokens[0].text))
+        {
+            ngx_http_sprox_conf_refuse(cf, &alias->file, alias->line,
+                    "the bucket of \"target %V\" breaks the naming rules of "
+                    "dialect \"%*s\"; write the name that the store knows",
+                    &alias->target,
+                    ngx_http_sprox_fmt(alias->origin->dialect->name));
+            return NGX_ERROR;
+        }
+
         return NGX_OK;
     }
 

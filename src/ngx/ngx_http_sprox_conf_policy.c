@@ -272,9 +272,8 @@ ngx_http_sprox_policy_check(ngx_conf_t *cf, ngx_http_sprox_policy_t *policy,
         && policy->list != NGX_HTTP_SPROX_LIST_OFF)
     {
         ngx_http_sprox_conf_refuse(cf, file, line,
-            "sprox_alias \"%V\" cannot be listed: %s; change its target "
-            "\"%V\" or write \"list off\"", &alias->pattern,
-            alias->map.why, &alias->target);
+            "sprox_alias \"%V\" with target \"%V\" cannot be listed: %s",
+            &alias->pattern, &alias->target, alias->map.why);
         return NGX_ERROR;
     }
 

@@ -199,7 +199,7 @@ ngx_http_sprox_object(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
     ctx->bucket = sprox_buf_get(&bucket);
     ctx->key = sprox_buf_get(&key);
 
-    if (!sprox_bucket_valid(ctx->bucket)) {
+    if (!ctx->alias->origin->dialect->bucket_valid(ctx->bucket)) {
         return ngx_http_sprox_send_error(r, SPROX_ERR_NO_SUCH_BUCKET, NULL);
     }
 

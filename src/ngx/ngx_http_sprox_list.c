@@ -206,7 +206,8 @@ ngx_http_sprox_list_streams(ngx_http_sprox_listing_t *l,
         /* no key is that long: nothing there, or nothing after it */
 
         if (s->ask.prefix.len > SPROX_KEY_MAX
-            || !sprox_bucket_valid(sprox_buf_get(&s->ask.bucket)))
+            || !s->alias->origin->dialect->bucket_valid(
+                                            sprox_buf_get(&s->ask.bucket)))
         {
             continue;
         }

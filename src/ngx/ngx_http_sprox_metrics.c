@@ -321,7 +321,10 @@ ngx_http_sprox_metrics_row(ngx_http_sprox_metrics_t *m,
 
     row->kind = kind;
     row->len = name->len;
-    ngx_memcpy(row->name, name->data, name->len);
+
+    if (name->len) {
+        ngx_memcpy(row->name, name->data, name->len);
+    }
 
     was = old ? ngx_http_sprox_metrics_find(old, kind, name) : NULL;
 
@@ -348,7 +351,8 @@ ngx_http_sprox_metrics_find(ngx_http_sprox_metrics_sh_t *sh,
     for (row = sh->rows; row != NULL; row = row->next) {
 
         if (row->kind == kind && row->len == name->len
-            && ngx_memcmp(row->name, name->data, name->len) == 0)
+            && (name->len == 0
+                || ngx_memcmp(row->name, name->data, name->len) == 0))
         {
             return row;
         }

@@ -28,6 +28,10 @@ class NameServer:
         return f"127.0.0.1:{self.port}"
 
     def stop(self) -> None:
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)   # wakes the receiver
+        except OSError:
+            pass                                    # it is not connected
         self._sock.close()
 
     def _run(self) -> None:

@@ -318,9 +318,11 @@ class Nginx:
                        f"log_path={self.dir}/asan")
             env["ASAN_OPTIONS"] = options
             env["UBSAN_OPTIONS"] = f"print_stacktrace=1:log_path={self.dir}/asan"
-            env["LD_PRELOAD"] = subprocess.run(
+            asan = subprocess.run(
                 ["gcc", "-print-file-name=libasan.so"], text=True, check=True,
                 capture_output=True).stdout.strip()
+            env["LD_PRELOAD"] = ":".join(
+                filter(None, [asan, env.get("LD_PRELOAD")]))
         return env
 
     def _accepts(self) -> bool:

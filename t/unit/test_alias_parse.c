@@ -169,7 +169,7 @@ static const struct {
     { "tbl", "lake://", "bucket \"\" in the target" },
     { "tbl", "lake:///x", "bucket \"\" in the target" },
     { "tbl", "lake://Buck", "bucket \"Buck\" in the target" },
-    { "tbl", "lake://b_k", "bucket \"b_k\" in the target" },
+    { "tbl", "lake://bK", "bucket \"bK\" in the target" },
     { "x-$t", "lake://B$t", "bucket \"B$t\" in the target" },
     { "tbl//x", "lake://buck/", "the pattern has an empty segment" },
     { "tbl/x//", "lake://buck/", "the pattern has an empty segment" },

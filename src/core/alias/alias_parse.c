@@ -277,7 +277,8 @@ sprox_alias_tokens(sprox_alias_parser_t *p, sprox_str_t text,
 
 /*
  * Whether some values of its variables make a legal bucket: letters are the
- * most harmless ones, one for each, or enough for the least length.
+ * most harmless ones, one for each, or enough for the least length.  GCS
+ * allows '_': the caller, who knows the dialect, looks once more.
  */
 
 static int
@@ -301,7 +302,7 @@ sprox_alias_bucket_fits(const sprox_template_t *t, unsigned fill, int fold)
         for (i = 0; i < len; i++) {
             c = (t->tokens[k].var == -1) ? text.data[i] : 'a';
 
-            if (fold && ((c >= 'A' && c <= 'Z') || c == '_')) {
+            if (c == '_' || (fold && c >= 'A' && c <= 'Z')) {
                 c = 'a';
             }
 

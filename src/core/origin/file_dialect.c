@@ -42,7 +42,8 @@ const sprox_dialect_t  sprox_dialect_file = {
     0,
     sprox_file_build,
     sprox_file_host,
-    sprox_file_header
+    sprox_file_header,
+    sprox_bucket_valid
 };
 
 

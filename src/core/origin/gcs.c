@@ -52,7 +52,8 @@ const sprox_dialect_t  sprox_dialect_gcs = {
     0,
     sprox_gcs_build,
     sprox_gcs_host,
-    sprox_gcs_header
+    sprox_gcs_header,
+    sprox_gcs_bucket_valid
 };
 
 

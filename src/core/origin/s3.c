@@ -38,7 +38,8 @@ const sprox_dialect_t  sprox_dialect_s3 = {
     1,
     sprox_s3_build,
     sprox_s3_host,
-    sprox_s3_header
+    sprox_s3_header,
+    sprox_bucket_valid
 };
 
 

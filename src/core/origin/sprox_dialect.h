@@ -151,6 +151,9 @@ struct sprox_dialect_s {
      */
     void        (*header)(sprox_origin_resp_t *resp, sprox_str_t name,
                           sprox_str_t value);
+
+    /* Whether a bucket may be called so: what build() and host() check. */
+    int         (*bucket_valid)(sprox_str_t bucket);
 };
 
 

@@ -5,8 +5,11 @@ client's side. From a test:
 
     rows = run("duckdb", where(endpoint, "bucket", "dir/", "*.parquet"))
 
-As a program it does one read (settings as JSON on standard input) and prints
-the rows as JSON.
+run_each() does several reads one after the other in one process: starting an
+engine takes longer than what it reads here.
+
+As a program it does reads (a list of settings as JSON on standard input) and
+prints the list of their rows as JSON.
 """
 
 import json
@@ -34,6 +37,10 @@ def where(endpoint: str, bucket: str, prefix: str = "",
 
 
 def run(engine: str, settings: dict, timeout: float = 120) -> list:
+    return run_each(engine, [settings], timeout)[0]
+
+
+def run_each(engine: str, settings: list, timeout: float = 120) -> list:
     env = {n: v for n, v in os.environ.items()
            if not n.startswith("AWS_") and "SSL_CERT" not in n}
     env["AWS_EC2_METADATA_DISABLED"] = "true"
@@ -189,4 +196,4 @@ ENGINES = {"boto3": read_boto3, "awscli": read_awscli, "duckdb": read_duckdb,
 
 
 if __name__ == "__main__":
-    print(json.dumps(ENGINES[sys.argv[1]](json.load(sys.stdin))))
+    print(json.dumps([ENGINES[sys.argv[1]](s) for s in json.load(sys.stdin)]))

@@ -220,6 +220,16 @@ ngx_http_sprox_set_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
     origin->endpoint = value[1];
 
+    /* what stands before '@' is a secret: the line must not repeat it */
+
+    if (ngx_strlchr(value[1].data, value[1].data + value[1].len, '@')) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid URL in \"endpoint\": user and password "
+                           "have no place in it; write http[s]://HOST[:PORT] "
+                           "and the keys in \"credentials\"");
+        return NGX_CONF_ERROR;
+    }
+
     if (sprox_endpoint_parse(ngx_http_sprox_to_core(value[1]),
                              &origin->addr.endpoint, &why)
         != SPROX_OK)

@@ -167,6 +167,13 @@ ngx_int_t ngx_http_sprox_conf_origins(ngx_conf_t *cf,
     ngx_http_sprox_main_conf_t *mcf);
 
 
+/* _conf_complete.c */
+
+/* NGX_OK, or NGX_ERROR with its line written. */
+ngx_int_t ngx_http_sprox_origin_complete(ngx_conf_t *cf,
+    ngx_http_sprox_conf_origin_t *block);
+
+
 /* _conf_alias.c */
 
 char *ngx_http_sprox_set_alias(ngx_conf_t *cf, ngx_command_t *cmd,

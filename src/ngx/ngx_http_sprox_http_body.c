@@ -1,0 +1,325 @@
+
+/*
+ * The body of an origin's response: out of the socket, through one buffer
+ * per worker, to the fetch's owner, who may stop the flow.
+ */
+
+#include "ngx_http_sprox_http_private.h"
+
+
+/* What one connection may read before others have their turn. */
+#define NGX_HTTP_SPROX_RECV_TURN      (1024 * 1024)
+
+
+static ngx_int_t ngx_http_sprox_http_chunks(ngx_http_sprox_try_t *t, u_char *p,
+    size_t n);
+static void ngx_http_sprox_http_rest(ngx_event_t *ev);
+static void ngx_http_sprox_http_eof(ngx_http_sprox_try_t *t);
+
+
+void
+ngx_http_sprox_http_read_body(ngx_http_sprox_try_t *t)
+{
+    u_char                  *buf;
+    size_t                   size, total;
+    ssize_t                  n;
+    ngx_int_t                rc;
+    ngx_connection_t        *c;
+
+    c = t->conn->connection;
+
+    if (t->paused) {
+        return;
+    }
+
+    buf = ngx_http_sprox_http_buffer(t->fetch->log);
+
+    for (total = 0; total < NGX_HTTP_SPROX_RECV_TURN; total += n) {
+
+        size = NGX_HTTP_SPROX_RECV_SIZE;
+
+        if (t->left > 0) {
+            size = ngx_min((off_t) size, t->left);
+        }
+
+        n = c->recv(c, buf, size);
+
+        if (n == NGX_AGAIN) {
+            ngx_add_timer(c->read, t->fetch->origin->read_timeout);
+
+            if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+                ngx_http_sprox_http_fail(t, SPROX_ERR_INTERNAL_ERROR, 0,
+                                         "no event could be set");
+            }
+
+            return;
+        }
+
+        if (n == NGX_ERROR) {
+            ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY,
+                                     ngx_socket_errno,
+                                     "reading the body failed");
+            return;
+        }
+
+        if (n == 0) {
+            ngx_http_sprox_http_eof(t);
+            return;
+        }
+
+        rc = ngx_http_sprox_http_body(t, buf, n);
+
+        if (rc == NGX_DONE) {
+            ngx_http_sprox_http_end(t, NGX_OK);
+            return;
+        }
+
+        if (rc != NGX_OK) {
+            return;
+        }
+    }
+
+    /* others' turn; the socket is read on without a new event */
+
+    ngx_add_timer(c->read, t->fetch->origin->read_timeout);
+    ngx_post_event(c->read, &ngx_posted_next_events);
+}
+
+
+/*
+ * Bytes off the wire.  NGX_OK: more is expected; NGX_DONE: that was the
+ * end of the body; NGX_AGAIN: paused by the owner; NGX_ERROR: the try is
+ * gone.
+ */
+
+ngx_int_t
+ngx_http_sprox_http_body(ngx_http_sprox_try_t *t, u_char *p, size_t n)
+{
+    ngx_int_t                rc;
+    ngx_connection_t        *c;
+    ngx_http_sprox_fetch_t  *f;
+
+    f = t->fetch;
+
+    if (f->resp.chunked) {
+        return ngx_http_sprox_http_chunks(t, p, n);
+    }
+
+    if (t->left > 0) {
+
+        if ((off_t) n > t->left) {
+            n = t->left;
+            t->keep = 0;
+        }
+
+        t->left -= n;
+    }
+
+    rc = ngx_http_sprox_fetch_body(f, p, n);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (t->left == 0) {
+        return NGX_DONE;
+    }
+
+    if (rc == NGX_AGAIN) {
+        t->paused = 1;
+
+        c = t->conn->connection;
+
+        if (c->read->timer_set) {
+            ngx_del_timer(c->read);
+        }
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_http_chunks(ngx_http_sprox_try_t *t, u_char *p, size_t n)
+{
+    size_t                   size;
+    ngx_int_t                rc;
+    ngx_buf_t                b;
+    ngx_connection_t        *c;
+    ngx_http_sprox_fetch_t  *f;
+
+    f = t->fetch;
+
+    ngx_memzero(&b, sizeof(ngx_buf_t));
+
+    b.pos = p;
+    b.last = p + n;
+
+    for ( ;; ) {
+
+        rc = ngx_http_parse_chunked(t->parser, &b, &t->chunked);
+
+        if (rc == NGX_AGAIN) {
+            return NGX_OK;
+        }
+
+        if (rc == NGX_DONE) {
+            if (b.pos != b.last) {
+                t->keep = 0;
+            }
+
+            return NGX_DONE;
+        }
+
+        if (rc == NGX_ERROR) {
+            ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
+                                     "the chunked body cannot be read");
+            return NGX_ERROR;
+        }
+
+        size = ngx_min((off_t) (b.last - b.pos), t->chunked.size);
+
+        if (size == 0) {
+            if (b.pos == b.last) {
+                return NGX_OK;
+            }
+
+            continue;
+        }
+
+        p = b.pos;
+        b.pos += size;
+        t->chunked.size -= size;
+
+        rc = ngx_http_sprox_fetch_body(f, p, size);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_AGAIN) {
+            t->paused = 1;
+
+            c = t->conn->connection;
+
+            if (c->read->timer_set) {
+                ngx_del_timer(c->read);
+            }
+
+            size = b.last - b.pos;
+
+            if (size) {
+
+                /* the worker's buffer is used by others meanwhile */
+
+                if (t->rest.start == NULL
+                    || (size_t) (t->rest.end - t->rest.start) < size)
+                {
+                    t->rest.start = ngx_palloc(f->pool,
+                                               NGX_HTTP_SPROX_RECV_SIZE);
+                    if (t->rest.start == NULL) {
+                        ngx_http_sprox_http_fail(t, SPROX_ERR_INTERNAL_ERROR,
+                                                 0, "no memory");
+                        return NGX_ERROR;
+                    }
+
+                    t->rest.end = t->rest.start + NGX_HTTP_SPROX_RECV_SIZE;
+                }
+
+                /* b may lie in rest itself */
+
+                ngx_memmove(t->rest.start, b.pos, size);
+                t->rest.pos = t->rest.start;
+                t->rest.last = t->rest.start + size;
+            }
+
+            return NGX_AGAIN;
+        }
+    }
+}
+
+
+/* After a pause: first what was read but not handed over. */
+
+static void
+ngx_http_sprox_http_rest(ngx_event_t *ev)
+{
+    u_char                 *p;
+    size_t                  n;
+    ngx_int_t               rc;
+    ngx_connection_t       *c;
+    ngx_http_sprox_try_t   *t;
+    ngx_http_sprox_conn_t  *conn;
+
+    c = ev->data;
+    conn = c->data;
+    t = conn->user;
+
+    c->read->handler = ngx_http_sprox_http_read;
+
+    p = t->rest.pos;
+    n = t->rest.last - p;
+    t->rest.pos = t->rest.last;
+
+    rc = ngx_http_sprox_http_chunks(t, p, n);
+
+    if (rc == NGX_DONE) {
+        ngx_http_sprox_http_end(t, NGX_OK);
+
+    } else if (rc == NGX_OK) {
+        ngx_http_sprox_http_read_body(t);
+    }
+}
+
+
+static void
+ngx_http_sprox_http_eof(ngx_http_sprox_try_t *t)
+{
+    sprox_origin_resp_t  *resp;
+
+    resp = &t->fetch->resp;
+    t->keep = 0;
+
+    if (t->left == -1 && !resp->chunked) {
+        ngx_http_sprox_http_end(t, NGX_OK);
+        return;
+    }
+
+    if (resp->chunked) {
+        ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
+                                 "the connection was closed before the last "
+                                 "chunk");
+        return;
+    }
+
+    ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
+                             "the connection was closed %O bytes before the "
+                             "end of the body", t->left);
+}
+
+
+void
+ngx_http_sprox_http_resume(ngx_http_sprox_fetch_t *f)
+{
+    ngx_connection_t      *c;
+    ngx_http_sprox_try_t  *t;
+
+    t = f->try;
+
+    if (!t->paused) {
+        return;
+    }
+
+    t->paused = 0;
+
+    c = t->conn->connection;
+
+    ngx_add_timer(c->read, f->origin->read_timeout);
+    c->read->handler = ngx_http_sprox_http_read;
+
+    if (t->rest.pos != t->rest.last) {
+        c->read->handler = ngx_http_sprox_http_rest;
+    }
+
+    ngx_post_event(c->read, &ngx_posted_events);
+}

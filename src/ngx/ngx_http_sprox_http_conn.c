@@ -1,0 +1,567 @@
+
+/*
+ * Connections of the HTTP transport: made, agreed on by TLS, verified, lent
+ * to tries, kept between them.
+ */
+
+#include "ngx_http_sprox_http_private.h"
+
+
+/* A kept connection is closed after this time without use, in ms. */
+#define NGX_HTTP_SPROX_IDLE_TIMEOUT   60000
+
+/* An address that failed is passed over for this time, in ms. */
+#define NGX_HTTP_SPROX_ADDR_FAILED    10000
+
+
+static ngx_http_sprox_addr_t *ngx_http_sprox_http_address(ngx_http_sprox_host_t *host);
+static void ngx_http_sprox_http_connected(ngx_event_t *ev);
+static void ngx_http_sprox_http_good(ngx_http_sprox_conn_t *conn);
+static ngx_int_t ngx_http_sprox_http_test_connect(ngx_connection_t *c);
+static void ngx_http_sprox_http_tls(ngx_http_sprox_try_t *t);
+static void ngx_http_sprox_http_handshaked(ngx_connection_t *c);
+static ngx_int_t ngx_http_sprox_http_verify(ngx_http_sprox_try_t *t);
+static void ngx_http_sprox_http_idle(ngx_event_t *ev);
+
+
+/* A kept connection to the same host, the one used last. */
+
+ngx_int_t
+ngx_http_sprox_http_reuse(ngx_http_sprox_try_t *t)
+{
+    ngx_queue_t              *q;
+    ngx_connection_t         *c;
+    ngx_http_sprox_conn_t    *conn;
+    ngx_http_sprox_fetch_t   *f;
+    ngx_http_sprox_origin_t  *origin;
+
+    f = t->fetch;
+    origin = f->origin;
+
+    for (q = ngx_queue_head(&origin->idle);
+         q != ngx_queue_sentinel(&origin->idle);
+         q = ngx_queue_next(q))
+    {
+        conn = ngx_queue_data(q, ngx_http_sprox_conn_t, queue);
+
+        if (conn->port != f->addr.endpoint.port
+            || conn->host.len != t->host.len
+            || ngx_memcmp(conn->host.data, t->host.data, t->host.len) != 0)
+        {
+            continue;
+        }
+
+        ngx_queue_remove(q);
+        origin->nidle--;
+
+        c = conn->connection;
+
+        conn->user = t;
+        t->conn = conn;
+        t->reused = 1;
+
+        c->idle = 0;
+        c->sent = 0;
+
+        if (c->read->timer_set) {
+            ngx_del_timer(c->read);
+        }
+
+        c->read->handler = ngx_http_sprox_http_read;
+        c->write->handler = ngx_http_sprox_http_write;
+
+        /* not now: the fetch is still in its start() */
+
+        ngx_post_event(c->write, &ngx_posted_events);
+
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_sprox_http_connect(ngx_http_sprox_try_t *t,
+    ngx_http_sprox_host_t *host)
+{
+    ngx_int_t                rc;
+    ngx_pool_t              *pool;
+    ngx_connection_t        *c;
+    ngx_http_sprox_addr_t   *addr;
+    ngx_http_sprox_conn_t   *conn;
+    ngx_http_sprox_fetch_t  *f;
+
+    f = t->fetch;
+
+    pool = ngx_create_pool(512, f->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    conn = ngx_pcalloc(pool, sizeof(ngx_http_sprox_conn_t));
+    if (conn == NULL) {
+        ngx_destroy_pool(pool);
+        return NGX_ERROR;
+    }
+
+    conn->origin = f->origin;
+    conn->port = f->addr.endpoint.port;
+    conn->host.len = t->host.len;
+    conn->host.data = ngx_pnalloc(pool, t->host.len + 1);
+
+    if (conn->host.data == NULL) {
+        ngx_destroy_pool(pool);
+        return NGX_ERROR;
+    }
+
+    ngx_cpystrn(conn->host.data, t->host.data, t->host.len + 1);
+
+    addr = ngx_http_sprox_http_address(host);
+
+    ngx_memcpy(&conn->sockaddr, &addr->sockaddr, addr->socklen);
+
+    conn->peer.sockaddr = (struct sockaddr *) &conn->sockaddr;
+    conn->peer.socklen = addr->socklen;
+    conn->peer.name = &conn->host;
+    conn->peer.get = ngx_event_get_peer;
+    conn->peer.log = f->log;
+    conn->peer.log_error = NGX_ERROR_ERR;
+
+    rc = ngx_event_connect_peer(&conn->peer);
+
+    if (rc == NGX_ERROR || rc == NGX_BUSY || rc == NGX_DECLINED) {
+
+        if (conn->peer.connection) {
+            ngx_close_connection(conn->peer.connection);
+        }
+
+        ngx_destroy_pool(pool);
+
+        addr->failed = ngx_current_msec;
+        f->failure = SPROX_ERR_BAD_GATEWAY;
+        ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, 0,
+                                 "connecting to %V port %d failed, "
+                                 "try %ui of %ui", &t->host,
+                                 (int) f->addr.endpoint.port, f->tries,
+                                 f->origin->retries + 1);
+        return NGX_ERROR;
+    }
+
+    c = conn->peer.connection;
+
+    c->pool = pool;
+    c->data = conn;
+    c->log = f->log;
+    c->read->log = f->log;
+    c->write->log = f->log;
+    c->sendfile = 0;
+    c->log_error = NGX_ERROR_INFO;
+
+    conn->connection = c;
+    conn->user = t;
+    t->conn = conn;
+
+    /* until the connection stands the address counts as failed */
+
+    addr->failed = ngx_current_msec ? ngx_current_msec : 1;
+
+    c->read->handler = ngx_http_sprox_http_connected;
+    c->write->handler = ngx_http_sprox_http_connected;
+
+    if (rc == NGX_AGAIN) {
+        ngx_add_timer(c->write, f->origin->connect_timeout);
+
+    } else {
+        ngx_post_event(c->write, &ngx_posted_events);
+    }
+
+    return NGX_OK;
+}
+
+
+/* Round robin over the addresses that did not fail lately. */
+
+static ngx_http_sprox_addr_t *
+ngx_http_sprox_http_address(ngx_http_sprox_host_t *host)
+{
+    ngx_uint_t              i;
+    ngx_http_sprox_addr_t  *addr;
+
+    for (i = 0; i < host->naddrs; i++) {
+        addr = &host->addrs[(host->next + i) % host->naddrs];
+
+        if (addr->failed == 0
+            || ngx_current_msec - addr->failed > NGX_HTTP_SPROX_ADDR_FAILED)
+        {
+            host->next = (host->next + i + 1) % host->naddrs;
+            return addr;
+        }
+    }
+
+    addr = &host->addrs[host->next % host->naddrs];
+    host->next = (host->next + 1) % host->naddrs;
+
+    return addr;
+}
+
+
+static void
+ngx_http_sprox_http_connected(ngx_event_t *ev)
+{
+    ngx_connection_t       *c;
+    ngx_http_sprox_try_t   *t;
+    ngx_http_sprox_conn_t  *conn;
+
+    c = ev->data;
+    conn = c->data;
+    t = conn->user;
+
+    if (ev->timedout) {
+        ngx_http_sprox_http_fail(t, SPROX_ERR_GATEWAY_TIMEOUT, NGX_ETIMEDOUT,
+                                 "connecting to %V timed out", &conn->host);
+        return;
+    }
+
+    if (ngx_http_sprox_http_test_connect(c) != NGX_OK) {
+        ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, ngx_socket_errno,
+                                 "connecting to %V failed", &conn->host);
+        return;
+    }
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    ngx_http_sprox_http_good(conn);
+
+    if (t->fetch->addr.endpoint.tls) {
+        ngx_http_sprox_http_tls(t);
+        return;
+    }
+
+    c->read->handler = ngx_http_sprox_http_read;
+    c->write->handler = ngx_http_sprox_http_write;
+
+    ngx_http_sprox_http_write(c->write);
+}
+
+
+/* The connection stands: its address no longer counts as failed. */
+
+static void
+ngx_http_sprox_http_good(ngx_http_sprox_conn_t *conn)
+{
+    ngx_uint_t              i;
+    ngx_queue_t            *q;
+    ngx_http_sprox_host_t  *host;
+
+    for (q = ngx_queue_head(&conn->origin->hosts);
+         q != ngx_queue_sentinel(&conn->origin->hosts);
+         q = ngx_queue_next(q))
+    {
+        host = ngx_queue_data(q, ngx_http_sprox_host_t, queue);
+
+        if (host->port != conn->port || host->host.len != conn->host.len
+            || ngx_memcmp(host->host.data, conn->host.data, conn->host.len)
+               != 0)
+        {
+            continue;
+        }
+
+        for (i = 0; i < host->naddrs; i++) {
+            if (ngx_cmp_sockaddr((struct sockaddr *) &host->addrs[i].sockaddr,
+                                 host->addrs[i].socklen, conn->peer.sockaddr,
+                                 conn->peer.socklen, 1)
+                == NGX_OK)
+            {
+                host->addrs[i].failed = 0;
+            }
+        }
+
+        return;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_sprox_http_test_connect(ngx_connection_t *c)
+{
+    int        err;
+    socklen_t  len;
+
+    err = 0;
+    len = sizeof(int);
+
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
+        err = ngx_socket_errno;
+    }
+
+    if (err) {
+        ngx_set_socket_errno(err);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_sprox_http_tls(ngx_http_sprox_try_t *t)
+{
+    ngx_int_t                 rc;
+    ngx_connection_t         *c;
+    ngx_http_sprox_fetch_t   *f;
+
+    f = t->fetch;
+    c = t->conn->connection;
+
+    if (ngx_ssl_create_connection(f->origin->ssl, c,
+                                  NGX_SSL_BUFFER|NGX_SSL_CLIENT)
+        != NGX_OK)
+    {
+        ngx_http_sprox_http_fail(t, SPROX_ERR_INTERNAL_ERROR, 0,
+                                 "TLS could not be set up");
+        return;
+    }
+
+    /* RFC 6066 section 3: no literal addresses in server_name */
+
+    if (ngx_inet_addr(t->host.data, t->host.len) == INADDR_NONE
+        && !f->addr.endpoint.ipv6)
+    {
+        /* NUL-terminated by the copy in the connection's pool */
+
+        if (SSL_set_tlsext_host_name(c->ssl->connection,
+                                     (char *) t->conn->host.data)
+            == 0)
+        {
+            ngx_http_sprox_http_fail(t, SPROX_ERR_INTERNAL_ERROR, 0,
+                                     "TLS server name could not be set");
+            return;
+        }
+    }
+
+    rc = ngx_ssl_handshake(c);
+
+    if (rc == NGX_AGAIN) {
+        ngx_add_timer(c->write, f->origin->connect_timeout);
+        c->ssl->handler = ngx_http_sprox_http_handshaked;
+        return;
+    }
+
+    ngx_http_sprox_http_handshaked(c);
+}
+
+
+static void
+ngx_http_sprox_http_handshaked(ngx_connection_t *c)
+{
+    ngx_http_sprox_try_t   *t;
+    ngx_http_sprox_conn_t  *conn;
+
+    conn = c->data;
+    t = conn->user;
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    if (!c->ssl->handshaked) {
+
+        if (c->write->timedout) {
+            ngx_http_sprox_http_fail(t, SPROX_ERR_GATEWAY_TIMEOUT,
+                                     NGX_ETIMEDOUT,
+                                     "the TLS handshake timed out");
+            return;
+        }
+
+        ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
+                                 "the TLS handshake with %V failed",
+                                 &conn->host);
+        return;
+    }
+
+    if (t->fetch->origin->verify
+        && ngx_http_sprox_http_verify(t) != NGX_OK)
+    {
+        return;
+    }
+
+    c->read->handler = ngx_http_sprox_http_read;
+    c->write->handler = ngx_http_sprox_http_write;
+
+    ngx_http_sprox_http_write(c->write);
+}
+
+
+static ngx_int_t
+ngx_http_sprox_http_verify(ngx_http_sprox_try_t *t)
+{
+    int                      match;
+    long                     rc;
+    X509                    *cert;
+    ngx_connection_t        *c;
+    ngx_http_sprox_conn_t   *conn;
+    ngx_http_sprox_fetch_t  *f;
+
+    f = t->fetch;
+    conn = t->conn;
+    c = conn->connection;
+
+    rc = SSL_get_verify_result(c->ssl->connection);
+
+    if (rc != X509_V_OK) {
+        ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
+                          "the certificate of %V is not trusted (%l: %s); "
+                          "see trusted_certificate of the origin",
+                          &conn->host, rc, X509_verify_cert_error_string(rc));
+        return NGX_ERROR;
+    }
+
+    if (ngx_inet_addr(t->host.data, t->host.len) == INADDR_NONE
+        && !f->addr.endpoint.ipv6)
+    {
+        match = ngx_ssl_check_host(c, &conn->host) == NGX_OK;
+
+    } else {
+        cert = SSL_get_peer_certificate(c->ssl->connection);
+        match = cert
+                && X509_check_ip_asc(cert, (char *) conn->host.data, 0) == 1;
+        X509_free(cert);
+    }
+
+    if (!match) {
+        ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
+                                 "the certificate does not name \"%V\"",
+                                 &conn->host);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_sprox_http_keep(ngx_http_sprox_conn_t *conn)
+{
+    ngx_queue_t              *q;
+    ngx_connection_t         *c;
+    ngx_http_sprox_origin_t  *origin;
+
+    c = conn->connection;
+    origin = conn->origin;
+
+    if (origin->keepalive == 0 || ngx_terminate || ngx_exiting
+        || c->read->eof || c->read->error || c->write->error
+        || ngx_handle_read_event(c->read, 0) != NGX_OK)
+    {
+        ngx_http_sprox_http_disconnect(conn);
+        return;
+    }
+
+    if (origin->nidle == origin->keepalive) {
+        q = ngx_queue_last(&origin->idle);
+        ngx_queue_remove(q);
+        origin->nidle--;
+        ngx_http_sprox_http_disconnect(ngx_queue_data(q,
+                                              ngx_http_sprox_conn_t, queue));
+    }
+
+    if (c->read->posted) {
+        ngx_delete_posted_event(c->read);
+    }
+
+    if (c->write->posted) {
+        ngx_delete_posted_event(c->write);
+    }
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    conn->user = NULL;
+    conn->requests++;
+
+    c->idle = 1;
+    c->read->handler = ngx_http_sprox_http_idle;
+    c->write->handler = ngx_http_sprox_http_dummy;
+
+    ngx_add_timer(c->read, NGX_HTTP_SPROX_IDLE_TIMEOUT);
+
+    ngx_queue_insert_head(&origin->idle, &conn->queue);
+    origin->nidle++;
+
+    if (c->read->ready) {
+        ngx_http_sprox_http_idle(c->read);
+    }
+}
+
+
+/* A kept connection: closed by the origin, timed out, or wanted closed. */
+
+static void
+ngx_http_sprox_http_idle(ngx_event_t *ev)
+{
+    int                      n;
+    char                     buf[1];
+    ngx_connection_t        *c;
+    ngx_http_sprox_conn_t   *conn;
+
+    c = ev->data;
+    conn = c->data;
+
+    if (c->close || ev->timedout) {
+        goto close;
+    }
+
+    n = recv(c->fd, buf, 1, MSG_PEEK);
+
+    if (n == -1 && ngx_socket_errno == NGX_EAGAIN) {
+        ev->ready = 0;
+
+        if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+            goto close;
+        }
+
+        return;
+    }
+
+    if (n > 0 && c->ssl) {
+
+        /* session tickets and the like come at any time; data may not */
+
+        if (c->recv(c, (u_char *) buf, 1) == NGX_AGAIN
+            && ngx_handle_read_event(c->read, 0) == NGX_OK)
+        {
+            return;
+        }
+    }
+
+close:
+
+    ngx_queue_remove(&conn->queue);
+    conn->origin->nidle--;
+
+    ngx_http_sprox_http_disconnect(conn);
+}
+
+
+void
+ngx_http_sprox_http_disconnect(ngx_http_sprox_conn_t *conn)
+{
+    ngx_pool_t        *pool;
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+
+    if (c->ssl) {
+        c->ssl->no_wait_shutdown = 1;
+        c->ssl->no_send_shutdown = 1;
+        (void) ngx_ssl_shutdown(c);
+    }
+
+    pool = c->pool;
+    ngx_close_connection(c);
+    ngx_destroy_pool(pool);
+}

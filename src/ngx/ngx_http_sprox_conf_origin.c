@@ -4,8 +4,8 @@
  *
  *   block, or built in       words are set, in any order
  *   completed                at the block's end: see _conf_complete.c
- *   prepared                 when it is known which are used: TLS context,
- *                            threads, credentials
+ *   prepared                 when it is known which are used: threads,
+ *                            credentials
  */
 
 #include "ngx_http_sprox_conf.h"

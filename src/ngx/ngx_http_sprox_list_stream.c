@@ -19,8 +19,8 @@
 #include "ngx_http_sprox_zone.h"
 
 
-/* What stands before the XML in a cached page. */
-#define NGX_HTTP_SPROX_PAGE_MAGIC    "SPROX-LIST-1\n"
+/* What stands before the XML in a cached page; then when it was asked for. */
+#define NGX_HTTP_SPROX_PAGE_MAGIC    "SPROX-LIST-1 "
 
 #define NGX_HTTP_SPROX_PAGE_READ     (64 * 1024)
 
@@ -29,6 +29,8 @@
 
 
 static ngx_int_t ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s);
+static ngx_int_t ngx_http_sprox_stream_age(ngx_http_sprox_stream_t *s);
+static void ngx_http_sprox_stream_forget(ngx_http_sprox_stream_t *s);
 static ngx_int_t ngx_http_sprox_stream_read(ngx_http_sprox_stream_t *s);
 static ngx_int_t ngx_http_sprox_stream_begin(ngx_http_sprox_stream_t *s);
 static ngx_int_t ngx_http_sprox_stream_fetch(ngx_http_sprox_stream_t *s);
@@ -47,6 +49,9 @@ static ngx_uint_t ngx_http_sprox_stream_visible(ngx_http_sprox_stream_t *s,
 static sprox_rc_t ngx_http_sprox_stream_keep(ngx_http_sprox_stream_t *s,
     const sprox_list_item_t *item);
 static ngx_int_t ngx_http_sprox_stream_end(ngx_http_sprox_stream_t *s);
+static int ngx_libc_cdecl ngx_http_sprox_stream_cmp(const void *one,
+    const void *two);
+static void ngx_http_sprox_stream_unreadable(ngx_http_sprox_stream_t *s);
 
 static ngx_int_t ngx_http_sprox_stream_header(ngx_http_sprox_fetch_t *f);
 static ngx_int_t ngx_http_sprox_stream_body(ngx_http_sprox_fetch_t *f,
@@ -111,12 +116,12 @@ ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s)
                     continue;
                 }
 
-                return rc;
+                if (rc == NGX_OK) {
+                    return NGX_OK;
+                }
             }
 
-            if (rc == NGX_ERROR) {
-                return NGX_ERROR;
-            }
+            ngx_http_sprox_stream_forget(s);
         }
 
         if (ngx_http_sprox_stream_begin(s) != NGX_OK
@@ -130,7 +135,10 @@ ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s)
 }
 
 
-/* NGX_OK: parsed; NGX_DECLINED: not there; NGX_AGAIN: aio; NGX_ERROR. */
+/*
+ * NGX_OK: read; NGX_AGAIN: aio; else it is not there, or cannot be used: the
+ * origin is asked.
+ */
 
 static ngx_int_t
 ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s)
@@ -156,14 +164,56 @@ ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s)
         return rc;
     }
 
-    if (!sprox_str_starts(s->entry.block,
-                          sprox_str_lit(NGX_HTTP_SPROX_PAGE_MAGIC))
+    if (ngx_http_sprox_stream_age(s) != NGX_OK
         || ngx_http_sprox_stream_begin(s) != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
     return ngx_http_sprox_stream_read(s);
+}
+
+
+/*
+ * The cache knows whole seconds, and a reload may have changed the time for
+ * which pages hold: the page itself says when it was asked for.
+ */
+
+static ngx_int_t
+ngx_http_sprox_stream_age(ngx_http_sprox_stream_t *s)
+{
+    int64_t      now;
+    uint64_t     sent;
+    sprox_str_t  block, magic;
+
+    block = s->entry.block;
+    magic = sprox_str_lit(NGX_HTTP_SPROX_PAGE_MAGIC);
+    now = ngx_http_sprox_now();
+
+    if (!sprox_str_starts(block, magic)
+        || sprox_str_u64(sprox_str_from(block, magic.len), &sent) != SPROX_OK
+        || sent > (uint64_t) now
+        || now - (int64_t) sent > (int64_t) s->policy.list_valid * 1000)
+    {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+/* What came of a page that was of no use. */
+
+static void
+ngx_http_sprox_stream_forget(ngx_http_sprox_stream_t *s)
+{
+    if (s->parser) {
+        sprox_list_parser_free(s->parser);
+        s->parser = NULL;
+    }
+
+    s->nitems = 0;
+    s->more = 0;
 }
 
 
@@ -190,16 +240,14 @@ ngx_http_sprox_stream_read(ngx_http_sprox_stream_t *s)
                           s->entry.base + off);
 
         if (n <= 0) {
-            return NGX_ERROR;
+            return NGX_DECLINED;
         }
 
         rc = sprox_list_parser_feed(s->parser, buf, n);
 
         if (rc != SPROX_OK) {
-            ngx_log_error(NGX_LOG_ERR, s->listing->request->connection->log,
-                          0, "sprox: cached page \"%V\" is damaged",
-                          &s->entry.file.name);
-            return NGX_ERROR;
+            ngx_http_sprox_stream_unreadable(s);
+            return NGX_DECLINED;
         }
     }
 
@@ -558,12 +606,16 @@ ngx_http_sprox_stream_end(ngx_http_sprox_stream_t *s)
 
     rc = sprox_list_parser_done(s->parser, &page);
 
-    if (rc != SPROX_OK) {
-        ngx_log_error(NGX_LOG_ERR, l->request->connection->log, 0,
-                      "sprox: alias \"%V\": the origin \"%V\" sent a listing "
-                      "that cannot be read", &s->alias->pattern,
-                      &s->alias->origin->name);
+    if (rc != SPROX_OK || page.buckets != l->buckets) {
+        ngx_http_sprox_stream_unreadable(s);
         return NGX_ERROR;
+    }
+
+    /* an origin sends keys first, then common prefixes */
+
+    if (s->ask.pushdown && s->nitems) {
+        ngx_qsort(s->items, s->nitems, sizeof(sprox_list_item_t),
+                  ngx_http_sprox_stream_cmp);
     }
 
     if (page.truncated) {
@@ -599,6 +651,36 @@ ngx_http_sprox_stream_end(ngx_http_sprox_stream_t *s)
 }
 
 
+static int ngx_libc_cdecl
+ngx_http_sprox_stream_cmp(const void *one, const void *two)
+{
+    const sprox_list_item_t  *a = one, *b = two;
+
+    return sprox_str_cmp(a->key, b->key);
+}
+
+
+static void
+ngx_http_sprox_stream_unreadable(ngx_http_sprox_stream_t *s)
+{
+    ngx_log_t  *log;
+
+    log = s->listing->request->connection->log;
+
+    if (s->sent == 0) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "sprox: cached page \"%V\" is damaged; it is fetched "
+                      "again", &s->entry.file.name);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, log, 0,
+                  "sprox: alias \"%V\": the origin \"%V\" sent a listing "
+                  "that cannot be read", &s->alias->pattern,
+                  &s->alias->origin->name);
+}
+
+
 void
 ngx_http_sprox_stream_drop(ngx_http_sprox_stream_t *s)
 {
@@ -631,6 +713,7 @@ ngx_http_sprox_stream_drop(ngx_http_sprox_stream_t *s)
 static ngx_int_t
 ngx_http_sprox_stream_header(ngx_http_sprox_fetch_t *f)
 {
+    sprox_buf_t                    block;
     ngx_shm_zone_t               **zones;
     ngx_http_sprox_stream_t       *s;
     ngx_http_sprox_cache_writer_t *w;
@@ -645,8 +728,13 @@ ngx_http_sprox_stream_header(ngx_http_sprox_fetch_t *f)
 
     /* a page that cannot be kept is still listed */
 
+    sprox_buf_init(&block, &s->mem);
+    sprox_buf_text(&block, NGX_HTTP_SPROX_PAGE_MAGIC);
+    sprox_buf_u64(&block, f->sent);
+
     w = ngx_pcalloc(s->pool, sizeof(ngx_http_sprox_cache_writer_t));
-    if (w == NULL) {
+
+    if (w == NULL || sprox_buf_rc(&block) != SPROX_OK) {
         return NGX_OK;
     }
 
@@ -655,7 +743,7 @@ ngx_http_sprox_stream_header(ngx_http_sprox_fetch_t *f)
     if (ngx_http_sprox_cache_create(w, s->pool, f->log,
                                     ngx_http_sprox_cache_zone(zones[0]),
                                     sprox_buf_get(&s->key),
-                                    sprox_str_lit(NGX_HTTP_SPROX_PAGE_MAGIC),
+                                    sprox_buf_get(&block),
                                     f->sent / 1000 + s->policy.list_valid)
         == NGX_OK)
     {

@@ -228,9 +228,10 @@ ngx_http_sprox_object_set(ngx_http_request_t *r, sprox_str_t name,
     ngx_memcpy(h->key.data, name.data, name.len);
     ngx_http_sprox_header_end(h);
 
-    if (sprox_str_case_eq(name, sprox_str_lit("content-encoding"))) {
-        r->headers_out.content_encoding = h;
-    }
+    /*
+     * Not as r->headers_out.content_encoding: "gunzip on" would take it for
+     * nginx's to decode, and change the bytes and their number.
+     */
 
     return NGX_OK;
 }

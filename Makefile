@@ -167,8 +167,8 @@ deps:
 	@t/deps.sh test
 
 run:
-	@t/deps.sh build
-	@$(MAKE) --no-print-directory all
+	@t/deps.sh run >&2
+	@$(MAKE) --no-print-directory all >&2
 	@exec conf/run.sh $(BUILD)
 
 test: deps
@@ -181,7 +181,8 @@ asan: deps
 	@$(MAKE) --no-print-directory $(BUILD)/asan/ngx_http_sprox_module.so
 	@SPROX_ASAN=1 $(PYTEST) $(TESTS)
 
-bench: deps
+bench:
+	@t/deps.sh bench
 	@$(MAKE) --no-print-directory all
 	@SPROX_BUILD=$(BUILD) .deps/venv/bin/python t/bench/bench.py $(BENCH)
 

@@ -2,13 +2,15 @@
 #
 # Installs what is missing, and nothing when nothing is.
 #
-#   t/deps.sh build   what `make` and `make run` need
+#   t/deps.sh build   what `make` needs
+#   t/deps.sh run     that, and the clients that `make run` prints lines for
 #   t/deps.sh test    that, and what `make test` needs (the default)
-#   t/deps.sh fuzz    that, and clang with libFuzzer
+#   t/deps.sh bench   that, and the load generator of `make bench`
+#   t/deps.sh fuzz    what `make` needs, and clang with libFuzzer
 #
 # Debian's packages come through apt. The rest goes into .deps, which `make
-# distclean` removes: venv (t/requirements.txt) and bin (versitygw, the S3
-# server that the tests trust).
+# distclean` removes: venv (t/requirements-run.txt for run, t/requirements.txt
+# for the tests) and bin (versitygw, the S3 server that the tests trust).
 
 set -euo pipefail
 
@@ -23,9 +25,10 @@ BUILD_PACKAGES=(
     libpcre2-dev zlib1g-dev curl ca-certificates
 )
 TEST_PACKAGES=(libcmocka-dev libnss-wrapper openssl)
+BENCH_PACKAGES=(wrk)
 FUZZ_PACKAGES=(clang)
 
-DEPS=$PWD/.deps
+DEPS=$(realpath -m .deps)         # which may be a link to another tree's
 VENV=$DEPS/venv
 
 
@@ -124,31 +127,41 @@ sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then
 }
 
 
+# 1: a file of t/ that says what goes into the venv; 2: one that this file
+# includes, so that a venv made for it will do
+
 install_venv()
 {
-    local python want
+    local done python want
 
-    want=$(sha256sum < t/requirements.txt)
+    want="$(cat t/requirements*.txt | sha256sum) $VENV"
 
     # a venv knows its own path: one that was moved is made again
-    if [ -x "$VENV/bin/python" ] \
-       && [ "$(cat "$VENV/done" 2> /dev/null)" = "$want $VENV" ]
+    if [ -x "$VENV/bin/python" ]; then
+        for done in "$VENV/done-$1" ${2:+"$VENV/done-$2"}; do
+            if [ "$(cat "$done" 2> /dev/null)" = "$want" ]; then
+                return 0
+            fi
+        done
+    fi
+
+    if ! grep -qsF "$VENV" "$VENV/bin/pip" \
+       || ! "$VENV/bin/python" -c '' 2> /dev/null
     then
-        return 0
+        if ! python=$(find_python); then
+            apt_install python3 python3-venv
+            python=$(find_python) \
+                || { say "Python 3.11 or newer is needed" >&2; return 1; }
+        fi
+
+        rm -rf "$VENV"
+        "$python" -m venv "$VENV"
     fi
 
-    if ! python=$(find_python); then
-        apt_install python3 python3-venv
-        python=$(find_python) \
-            || { say "Python 3.11 or newer is needed" >&2; return 1; }
-    fi
-
-    say "Python packages (t/requirements.txt)"
-    rm -rf "$VENV"
-    "$python" -m venv "$VENV"
+    say "Python packages (t/$1)"
     retry "$VENV/bin/python" -m pip install -q --disable-pip-version-check \
-        --only-binary :all: -r t/requirements.txt
-    echo "$want $VENV" > "$VENV/done"
+        --only-binary :all: -r "t/$1"
+    echo "$want" > "$VENV/done-$1"
 }
 
 
@@ -198,9 +211,21 @@ build)
     apt_install "${BUILD_PACKAGES[@]}"
     ;;
 
+run)
+    apt_install "${BUILD_PACKAGES[@]}"
+    install_venv requirements-run.txt requirements.txt
+    ;;
+
 test)
     apt_install "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
-    install_venv
+    install_venv requirements.txt
+    install_versitygw
+    ;;
+
+bench)
+    apt_install "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" \
+        "${BENCH_PACKAGES[@]}"
+    install_venv requirements.txt
     install_versitygw
     ;;
 
@@ -209,7 +234,7 @@ fuzz)
     ;;
 
 *)
-    echo "usage: t/deps.sh build|test|fuzz" >&2
+    echo "usage: t/deps.sh build|run|test|bench|fuzz" >&2
     exit 2
     ;;
 esac

@@ -304,6 +304,13 @@ ngx_http_sprox_set_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
+    if (cf->args->nelts > 2) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" with several zones is not supported yet: "
+                           "write one", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
     tiers = ngx_array_create(cf->pool, cf->args->nelts - 1,
                              sizeof(ngx_shm_zone_t *));
     if (tiers == NULL) {

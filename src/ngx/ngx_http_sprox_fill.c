@@ -346,7 +346,7 @@ failed:
 
 ngx_int_t
 ngx_http_sprox_fill_start(ngx_http_sprox_spec_t *spec,
-    const sprox_object_t *object, uint64_t index, uint64_t end)
+    const sprox_object_t *object, uint64_t index, uint64_t end, uint64_t *to)
 {
     off_t                    limit;
     uint64_t                 i, last;
@@ -401,6 +401,7 @@ ngx_http_sprox_fill_start(ngx_http_sprox_spec_t *spec,
 
     fill->offset = sprox_slice_start(index, spec->slice);
     fill->end = limit;
+    *to = limit;
 
     f->req.range.kind = SPROX_RANGE_FROM_TO;
     f->req.range.first = fill->offset;

@@ -102,10 +102,12 @@ void ngx_http_sprox_slice_wait(ngx_http_sprox_slice_t *s,
  * object and ends before `end` (a byte offset), the first slice that is in
  * flight or cached, or spec->fill bytes.  The slices are then found by
  * ngx_http_sprox_slice_find().  The slice at `index` must be neither in
- * flight nor cached.  NGX_OK or NGX_ERROR (memory).
+ * flight nor cached.  *to: where the run ends, in bytes of the object.
+ * NGX_OK or NGX_ERROR (memory).
  */
 ngx_int_t ngx_http_sprox_fill_start(ngx_http_sprox_spec_t *spec,
-    const sprox_object_t *object, uint64_t index, uint64_t end);
+    const sprox_object_t *object, uint64_t index, uint64_t end,
+    uint64_t *to);
 
 
 /* How a probe ended; in the memory of the waiter's pool. */
@@ -125,6 +127,8 @@ typedef struct {
 
     ngx_http_sprox_probe_result_e  result;
     sprox_object_t                 object;
+    uint64_t                       from;     /* what its body fills: */
+    uint64_t                       to;       /* half-open, may be empty */
     unsigned                       pinned:1; /* may be read in slices */
     unsigned                       renewed:1;/* 304: what was known holds */
     unsigned                       outage:1; /* ERROR or FAILED: `stale` may

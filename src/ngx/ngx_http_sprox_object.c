@@ -263,6 +263,8 @@ ngx_http_sprox_object_probed(ngx_event_t *ev)
         o->object = w->object;
         o->known = 1;
         o->renewed = w->renewed;
+        o->fill_from = w->from;
+        o->fill_to = w->to;
 
         if (!o->head && !w->pinned) {
             ngx_http_sprox_object_pass(o);

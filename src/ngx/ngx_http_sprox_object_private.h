@@ -37,6 +37,9 @@ struct ngx_http_sprox_object_s {
     uint64_t                        end;
     uint64_t                        pos;
 
+    uint64_t                        fill_from;  /* the last run that was */
+    uint64_t                        fill_to;    /* fetched for this read */
+
     /* where the bytes at pos come from: one of the two, or none */
     uint64_t                        index;      /* of the slice */
     ngx_http_sprox_slice_t         *slice;      /* in flight; a reference */

@@ -103,7 +103,15 @@ ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
             o->file = o->entry.file;
             o->buf.file_pos = o->entry.base
                               + (o->pos & (o->spec.slice - 1));
-            ctx->bytes_hit += n;
+
+            /* a fill may be whole, and in the cache, before it was read */
+
+            if (o->pos >= o->fill_from && o->pos < o->fill_to) {
+                ctx->bytes_fill += n;
+
+            } else {
+                ctx->bytes_hit += n;
+            }
         }
 
         o->file.log = r->connection->log;
@@ -181,11 +189,14 @@ ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
 
     ngx_http_sprox_object_drop(o);
 
-    if (ngx_http_sprox_fill_start(&o->spec, &o->object, index, o->end)
+    if (ngx_http_sprox_fill_start(&o->spec, &o->object, index, o->end,
+                                  &o->fill_to)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
+
+    o->fill_from = sprox_slice_start(index, o->spec.slice);
 
     o->slice = ngx_http_sprox_slice_find(sprox_buf_get(&o->key));
 

@@ -241,6 +241,11 @@ ngx_http_sprox_probe_header(ngx_http_sprox_fetch_t *f)
             stop = !result.pinned || object.size == 0
                    || ngx_http_sprox_probe_fill(fill, &object, &range)
                       != NGX_OK;
+
+            if (!stop) {
+                result.from = fill->offset;
+                result.to = fill->end;
+            }
         }
 
     } else {
@@ -477,6 +482,8 @@ ngx_http_sprox_probe_deliver(ngx_http_sprox_probe_waiter_t *w,
     w->outage = result->outage;
     w->status = result->status;
     w->failure = result->failure;
+    w->from = result->from;
+    w->to = result->to;
 
     ngx_http_sprox_mem_pool(&mem, w->pool);
     ngx_memzero(&w->error, sizeof(sprox_error_t));

@@ -22,7 +22,7 @@ cd "$(dirname "$0")/.."
 BUILD=$(realpath "${1:-build}")
 RUN=$(realpath -m "${RUN:-$BUILD/run}")
 PORT=${PORT:-9000}
-STORE_PORT=${STORE_PORT:-$((PORT + 1))}
+STORE_PORT=${STORE_PORT:-}
 ORIGIN=${ORIGIN:-}
 BIN=$(realpath -m .deps)/venv/bin
 
@@ -202,7 +202,9 @@ find_key()
         echo "${PREFIX:+$PREFIX/}" | sed 's/%/%25/g; s/+/%2B/g')")
 
     case $answer in *'<ListBucketResult'*) ;; *)
-        say "the origin does not list $ORIGIN: $answer"
+        say "$ORIGIN cannot be listed: $(
+            echo "$answer" | grep -o '<Code>[^<]*' | sed 's/<Code>//')"
+        grep '\[error\]' "$RUN/error.log" | tail -n 1 >&2 || true
         return 1
     esac
 
@@ -249,7 +251,6 @@ stop()
     trap '' INT TERM HUP
     kill -TERM "$NGINX" 2> /dev/null || true
     wait "$NGINX" || true
-    exit 0
 }
 
 
@@ -259,6 +260,7 @@ stop()
 NGINX_BIN=$(find_nginx)
 
 check_port PORT "$PORT"
+STORE_PORT=${STORE_PORT:-$((PORT + 1))}
 [ -n "$ORIGIN" ] || check_port STORE_PORT "$STORE_PORT"
 
 mkdir -p "$RUN/temp" "$RUN/modules"
@@ -279,12 +281,13 @@ options=()
 
 "$NGINX_BIN" -p "$RUN" -c nginx.conf -e error.log "${options[@]}" >&2 &
 NGINX=$!
-trap stop INT TERM HUP
+trap stop EXIT
+trap 'exit 0' INT TERM HUP
 
 wait_for_nginx
 print_lines
 say "sprox listens on $URL (logs in $RUN); Ctrl-C stops it"
 
-# a signal ends this wait, and stop() takes over
+# a signal ends this wait
 wait "$NGINX" && code=0 || code=$?
 die "nginx ended with $code: see $RUN/error.log"

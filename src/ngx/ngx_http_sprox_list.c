@@ -345,6 +345,10 @@ ngx_http_sprox_listing_failed(ngx_http_sprox_stream_t *s,
 
     l->ctx->alias = s->alias;
 
+    /* nothing half-written is left when the client hears of it */
+
+    ngx_http_sprox_listing_cleanup(l);
+
     if (f == NULL) {
         rc = ngx_http_sprox_send_error(r, code, NULL);
 

@@ -120,7 +120,7 @@ def test_renewal_keeps_the_slices(sprox, origin):
         assert entries[0].method == "GET"
         assert entries[0].headers["if-none-match"] == ETAG
     assert origin.journal.body_bytes() == sent
-    assert statuses(nginx, 3).count("REVALIDATED") == 2
+    until(lambda: statuses(nginx, 3).count("REVALIDATED") == 2)
 
     # one proof serves all kinds of reads
     number = origin.count()

@@ -69,13 +69,17 @@ ngx_http_sprox_bucket_handler(ngx_http_request_t *r,
 }
 
 
-/* The least specific alias stands for the whole virtual bucket. */
+/*
+ * The least specific alias stands for the whole virtual bucket; but one
+ * that takes buckets by a variable only where no alias names the bucket.
+ */
 
 static ngx_int_t
 ngx_http_sprox_bucket_alias(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
 {
     ngx_uint_t                    i;
     sprox_rc_t                    rc;
+    ngx_uint_t                    named;
     sprox_alias_list_t            list;
     ngx_http_sprox_alias_t      **aliases;
     ngx_http_sprox_loc_conf_t    *slcf;
@@ -85,9 +89,21 @@ ngx_http_sprox_bucket_alias(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_sprox_module);
     aliases = mcf->aliases.elts;
 
+    named = 0;
+
+    for (i = 0; i < mcf->aliases.nelts; i++) {
+        if (aliases[i]->map.bucket_vars == 0
+            && sprox_alias_has_bucket(&aliases[i]->map, ctx->s3.bucket))
+        {
+            named = 1;
+        }
+    }
+
     for (i = mcf->aliases.nelts; i > 0; i--) {
 
-        if (!sprox_alias_has_bucket(&aliases[i - 1]->map, ctx->s3.bucket)) {
+        if (!sprox_alias_has_bucket(&aliases[i - 1]->map, ctx->s3.bucket)
+            || (named && aliases[i - 1]->map.bucket_vars != 0))
+        {
             continue;
         }
 

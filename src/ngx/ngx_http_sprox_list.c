@@ -23,6 +23,10 @@ static ngx_int_t ngx_http_sprox_list_objects(ngx_http_request_t *r,
     ngx_http_sprox_ctx_t *ctx);
 static ngx_int_t ngx_http_sprox_list_streams(ngx_http_sprox_listing_t *l,
     sprox_error_code_t *code, const char **message);
+static ngx_int_t ngx_http_sprox_list_stream(ngx_http_sprox_listing_t *l,
+    ngx_http_sprox_alias_t *alias, ngx_uint_t *off);
+static ngx_uint_t ngx_http_sprox_list_covers(ngx_http_sprox_listing_t *l,
+    ngx_http_sprox_alias_t *alias);
 static ngx_int_t ngx_http_sprox_list_buckets(ngx_http_request_t *r,
     ngx_http_sprox_ctx_t *ctx);
 static ngx_http_sprox_listing_t *ngx_http_sprox_listing_create(
@@ -153,16 +157,11 @@ static ngx_int_t
 ngx_http_sprox_list_streams(ngx_http_sprox_listing_t *l,
     sprox_error_code_t *code, const char **message)
 {
-    sprox_rc_t                  rc;
-    ngx_uint_t                  i, off;
-    ngx_http_sprox_ctx_t       *ctx;
-    ngx_http_sprox_alias_t    **aliases;
-    ngx_http_sprox_stream_t    *s;
-    ngx_http_sprox_loc_conf_t  *slcf;
+    ngx_uint_t                i, off;
+    ngx_http_sprox_ctx_t     *ctx;
+    ngx_http_sprox_alias_t  **aliases;
 
     ctx = l->ctx;
-    slcf = ngx_http_get_module_loc_conf(l->request, ngx_http_sprox_module);
-
     aliases = l->mcf->aliases.elts;
     off = 0;
 
@@ -172,51 +171,18 @@ ngx_http_sprox_list_streams(ngx_http_sprox_listing_t *l,
             continue;
         }
 
-        s = &l->streams[l->nstreams];
-
-        s->listing = l;
-        s->alias = aliases[i];
-        ngx_http_sprox_policy(slcf, s->alias, sprox_str_null, &s->policy);
-
-        if (s->policy.list == NGX_HTTP_SPROX_LIST_OFF) {
-            off++;
-            continue;
+        if (aliases[i]->map.bucket_vars == 0) {
+            l->named = 1;
         }
 
-        if (ctx->alias == NULL) {
-            ctx->alias = s->alias;
-        }
-
-        sprox_buf_init(&s->ask.bucket, &ctx->mem);
-        sprox_buf_init(&s->ask.prefix, &ctx->mem);
-        sprox_buf_init(&s->ask.after, &ctx->mem);
-
-        rc = sprox_alias_list(&s->alias->map, ctx->s3.bucket, l->req.prefix,
-                              l->req.delimiter, l->req.after, &s->ask);
-
-        if (rc == SPROX_NOT_FOUND || rc == SPROX_INVALID) {
-            continue;
-        }
-
-        if (rc != SPROX_OK) {
+        if (ngx_http_sprox_list_stream(l, aliases[i], &off) != NGX_OK) {
             *code = SPROX_ERR_INTERNAL_ERROR;
             return NGX_ERROR;
         }
 
-        /* no key is that long: nothing there, or nothing after it */
-
-        if (s->ask.prefix.len > SPROX_KEY_MAX
-            || !s->alias->origin->dialect->bucket_valid(
-                                            sprox_buf_get(&s->ask.bucket)))
-        {
-            continue;
+        if (ngx_http_sprox_list_covers(l, aliases[i])) {
+            break;
         }
-
-        if (s->ask.after.len > SPROX_KEY_MAX) {
-            s->ask.after.len = SPROX_KEY_MAX;
-        }
-
-        l->nstreams++;
     }
 
     if (ctx->alias == NULL && off) {
@@ -226,6 +192,96 @@ ngx_http_sprox_list_streams(ngx_http_sprox_listing_t *l,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_list_stream(ngx_http_sprox_listing_t *l,
+    ngx_http_sprox_alias_t *alias, ngx_uint_t *off)
+{
+    sprox_rc_t                  rc;
+    ngx_http_sprox_ctx_t       *ctx;
+    ngx_http_sprox_stream_t    *s;
+    ngx_http_sprox_loc_conf_t  *slcf;
+
+    ctx = l->ctx;
+    slcf = ngx_http_get_module_loc_conf(l->request, ngx_http_sprox_module);
+
+    s = &l->streams[l->nstreams];
+
+    s->listing = l;
+    s->alias = alias;
+    ngx_http_sprox_policy(slcf, alias, sprox_str_null, &s->policy);
+
+    if (s->policy.list == NGX_HTTP_SPROX_LIST_OFF) {
+        (*off)++;
+        return NGX_OK;
+    }
+
+    if (ctx->alias == NULL) {
+        ctx->alias = alias;
+    }
+
+    sprox_buf_init(&s->ask.bucket, &ctx->mem);
+    sprox_buf_init(&s->ask.prefix, &ctx->mem);
+    sprox_buf_init(&s->ask.after, &ctx->mem);
+
+    rc = sprox_alias_list(&alias->map, ctx->s3.bucket, l->req.prefix,
+                          l->req.delimiter, l->req.after, &s->ask);
+
+    if (rc == SPROX_NOT_FOUND || rc == SPROX_INVALID) {
+        return NGX_OK;
+    }
+
+    if (rc != SPROX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* no key is that long: nothing there, or nothing after it */
+
+    if (s->ask.prefix.len > SPROX_KEY_MAX
+        || !alias->origin->dialect->bucket_valid(
+                                            sprox_buf_get(&s->ask.bucket)))
+    {
+        return NGX_OK;
+    }
+
+    if (s->ask.after.len > SPROX_KEY_MAX) {
+        s->ask.after.len = SPROX_KEY_MAX;
+    }
+
+    l->nstreams++;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Whether all names that the listing may show lead to this alias or to a
+ * more specific one: those behind it need not be asked.
+ */
+
+static ngx_uint_t
+ngx_http_sprox_list_covers(ngx_http_sprox_listing_t *l,
+    ngx_http_sprox_alias_t *alias)
+{
+    sprox_rc_t   rc;
+    sprox_buf_t  bucket, key;
+
+    if (alias->map.prefix.n == 0) {
+        return 1;
+    }
+
+    sprox_buf_init(&bucket, &l->ctx->mem);
+    sprox_buf_init(&key, &l->ctx->mem);
+
+    rc = sprox_alias_map(&alias->map, l->ctx->s3.bucket, l->req.prefix,
+                         &bucket, &key);
+
+    sprox_buf_free(&bucket);
+    sprox_buf_free(&key);
+
+    return rc == SPROX_OK;
 }
 
 

@@ -63,6 +63,8 @@ struct ngx_http_sprox_listing_s {
     ngx_http_sprox_stream_t       *reading;    /* aio threads: this one */
     ngx_uint_t                     started;
     unsigned                       buckets:1;  /* ListBuckets */
+    unsigned                       named:1;    /* an alias names the bucket,
+                                                  without a variable */
     unsigned                       ended:1;
     unsigned                       asked:1;    /* an origin was */
 };

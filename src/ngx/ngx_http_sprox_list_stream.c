@@ -58,6 +58,9 @@ static ngx_int_t ngx_http_sprox_stream_body(ngx_http_sprox_fetch_t *f,
     u_char *p, size_t n);
 static void ngx_http_sprox_stream_done(ngx_http_sprox_fetch_t *f,
     ngx_int_t rc);
+static ngx_uint_t ngx_http_sprox_stream_absent(ngx_http_sprox_stream_t *s,
+    ngx_http_sprox_fetch_t *f);
+static ngx_int_t ngx_http_sprox_stream_empty(ngx_http_sprox_fetch_t *f);
 
 
 static const ngx_http_sprox_fetch_handler_t  ngx_http_sprox_stream_handler = {
@@ -801,7 +804,13 @@ ngx_http_sprox_stream_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
     s = f->data;
     s->fetch = NULL;
 
-    if (rc != NGX_OK) {
+    if (rc == NGX_DECLINED && ngx_http_sprox_stream_absent(s, f)) {
+
+        if (ngx_http_sprox_stream_empty(f) != NGX_OK) {
+            return;
+        }
+
+    } else if (rc != NGX_OK) {
         ngx_http_sprox_listing_failed(s, f, rc, SPROX_ERR_NONE);
         return;
     }
@@ -824,4 +833,37 @@ ngx_http_sprox_stream_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
     }
 
     ngx_http_sprox_listing_failed(s, NULL, NGX_ERROR, SPROX_ERR_BAD_GATEWAY);
+}
+
+
+/*
+ * Beside "tblA/$year" an alias "$bucket" may serve the bucket tblA as well,
+ * but it need not: that its origin has no such bucket is no error then.
+ */
+
+static ngx_uint_t
+ngx_http_sprox_stream_absent(ngx_http_sprox_stream_t *s,
+    ngx_http_sprox_fetch_t *f)
+{
+    return s->listing->named && s->alias->map.bucket_vars != 0
+           && f->resp.status == NGX_HTTP_NOT_FOUND
+           && sprox_str_eq(f->error.code, sprox_str_lit("NoSuchBucket"));
+}
+
+
+/* As if an empty page had come, which is kept like others. */
+
+static ngx_int_t
+ngx_http_sprox_stream_empty(ngx_http_sprox_fetch_t *f)
+{
+    static u_char  page[] = "<ListBucketResult><IsTruncated>false"
+                            "</IsTruncated></ListBucketResult>";
+
+    if (ngx_http_sprox_stream_header(f) != NGX_OK) {
+        ngx_http_sprox_listing_failed(f->data, NULL, NGX_ERROR,
+                                      SPROX_ERR_INTERNAL_ERROR);
+        return NGX_ERROR;
+    }
+
+    return ngx_http_sprox_stream_body(f, page, sizeof(page) - 1);
 }

@@ -107,6 +107,7 @@ struct ngx_http_sprox_origin_s {
     ngx_uint_t                nidle;
     ngx_queue_t               hosts;         /* see _resolve.h */
     ngx_queue_t               regions;       /* buckets found elsewhere */
+    ngx_queue_t               sessions;      /* of TLS, by host */
 };
 
 

@@ -145,6 +145,7 @@ ngx_http_sprox_origin_create(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *file,
     ngx_queue_init(&origin->idle);
     ngx_queue_init(&origin->hosts);
     ngx_queue_init(&origin->regions);
+    ngx_queue_init(&origin->sessions);
 
     return block;
 }

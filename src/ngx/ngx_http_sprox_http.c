@@ -173,6 +173,12 @@ ngx_http_sprox_http_write(ngx_event_t *ev)
         }
 
         if (n == NGX_ERROR) {
+
+            if (t->reused) {
+                ngx_http_sprox_http_end(t, NGX_DECLINED);
+                return;
+            }
+
             ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY,
                                      ngx_socket_errno,
                                      "sending the request failed");

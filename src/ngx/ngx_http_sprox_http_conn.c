@@ -1,7 +1,6 @@
 
 /*
- * Connections of the HTTP transport: made, agreed on by TLS, verified, lent
- * to tries, kept between them.
+ * Connections of the HTTP transport: made, lent to tries, kept between them.
  */
 
 #include "ngx_http_sprox_http_private.h"
@@ -14,13 +13,11 @@
 #define NGX_HTTP_SPROX_ADDR_FAILED    10000
 
 
-static ngx_http_sprox_addr_t *ngx_http_sprox_http_address(ngx_http_sprox_host_t *host);
+static ngx_http_sprox_addr_t *ngx_http_sprox_http_address(
+    ngx_http_sprox_host_t *host);
 static void ngx_http_sprox_http_connected(ngx_event_t *ev);
 static void ngx_http_sprox_http_good(ngx_http_sprox_conn_t *conn);
 static ngx_int_t ngx_http_sprox_http_test_connect(ngx_connection_t *c);
-static void ngx_http_sprox_http_tls(ngx_http_sprox_try_t *t);
-static void ngx_http_sprox_http_handshaked(ngx_connection_t *c);
-static ngx_int_t ngx_http_sprox_http_verify(ngx_http_sprox_try_t *t);
 static void ngx_http_sprox_http_idle(ngx_event_t *ev);
 
 
@@ -299,142 +296,6 @@ ngx_http_sprox_http_test_connect(ngx_connection_t *c)
 
     if (err) {
         ngx_set_socket_errno(err);
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_sprox_http_tls(ngx_http_sprox_try_t *t)
-{
-    ngx_int_t                 rc;
-    ngx_connection_t         *c;
-    ngx_http_sprox_fetch_t   *f;
-
-    f = t->fetch;
-    c = t->conn->connection;
-
-    if (ngx_ssl_create_connection(f->origin->ssl, c,
-                                  NGX_SSL_BUFFER|NGX_SSL_CLIENT)
-        != NGX_OK)
-    {
-        ngx_http_sprox_http_fail(t, SPROX_ERR_INTERNAL_ERROR, 0,
-                                 "TLS could not be set up");
-        return;
-    }
-
-    /* RFC 6066 section 3: no literal addresses in server_name */
-
-    if (ngx_inet_addr(t->host.data, t->host.len) == INADDR_NONE
-        && !f->addr.endpoint.ipv6)
-    {
-        /* NUL-terminated by the copy in the connection's pool */
-
-        if (SSL_set_tlsext_host_name(c->ssl->connection,
-                                     (char *) t->conn->host.data)
-            == 0)
-        {
-            ngx_http_sprox_http_fail(t, SPROX_ERR_INTERNAL_ERROR, 0,
-                                     "TLS server name could not be set");
-            return;
-        }
-    }
-
-    rc = ngx_ssl_handshake(c);
-
-    if (rc == NGX_AGAIN) {
-        ngx_add_timer(c->write, f->origin->connect_timeout);
-        c->ssl->handler = ngx_http_sprox_http_handshaked;
-        return;
-    }
-
-    ngx_http_sprox_http_handshaked(c);
-}
-
-
-static void
-ngx_http_sprox_http_handshaked(ngx_connection_t *c)
-{
-    ngx_http_sprox_try_t   *t;
-    ngx_http_sprox_conn_t  *conn;
-
-    conn = c->data;
-    t = conn->user;
-
-    if (c->write->timer_set) {
-        ngx_del_timer(c->write);
-    }
-
-    if (!c->ssl->handshaked) {
-
-        if (c->write->timedout) {
-            ngx_http_sprox_http_fail(t, SPROX_ERR_GATEWAY_TIMEOUT,
-                                     NGX_ETIMEDOUT,
-                                     "the TLS handshake timed out");
-            return;
-        }
-
-        ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
-                                 "the TLS handshake with %V failed",
-                                 &conn->host);
-        return;
-    }
-
-    if (t->fetch->origin->verify
-        && ngx_http_sprox_http_verify(t) != NGX_OK)
-    {
-        return;
-    }
-
-    c->read->handler = ngx_http_sprox_http_read;
-    c->write->handler = ngx_http_sprox_http_write;
-
-    ngx_http_sprox_http_write(c->write);
-}
-
-
-static ngx_int_t
-ngx_http_sprox_http_verify(ngx_http_sprox_try_t *t)
-{
-    int                      match;
-    long                     rc;
-    X509                    *cert;
-    ngx_connection_t        *c;
-    ngx_http_sprox_conn_t   *conn;
-    ngx_http_sprox_fetch_t  *f;
-
-    f = t->fetch;
-    conn = t->conn;
-    c = conn->connection;
-
-    rc = SSL_get_verify_result(c->ssl->connection);
-
-    if (rc != X509_V_OK) {
-        ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
-                          "the certificate of %V is not trusted (%l: %s); "
-                          "see trusted_certificate of the origin",
-                          &conn->host, rc, X509_verify_cert_error_string(rc));
-        return NGX_ERROR;
-    }
-
-    if (ngx_inet_addr(t->host.data, t->host.len) == INADDR_NONE
-        && !f->addr.endpoint.ipv6)
-    {
-        match = ngx_ssl_check_host(c, &conn->host) == NGX_OK;
-
-    } else {
-        cert = SSL_get_peer_certificate(c->ssl->connection);
-        match = cert
-                && X509_check_ip_asc(cert, (char *) conn->host.data, 0) == 1;
-        X509_free(cert);
-    }
-
-    if (!match) {
-        ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
-                                 "the certificate does not name \"%V\"",
-                                 &conn->host);
         return NGX_ERROR;
     }
 

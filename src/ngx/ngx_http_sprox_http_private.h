@@ -1,7 +1,7 @@
 /*
  * The HTTP transport of fetches, shared by its files: ngx_http_sprox_http.c
  * (a try from start to end, the response header), _http_conn.c (connections,
- * TLS, keep-alive), _http_body.c (the body).
+ * keep-alive), _http_tls.c (TLS), _http_body.c (the body).
  */
 
 #ifndef _NGX_HTTP_SPROX_HTTP_PRIVATE_H_INCLUDED_
@@ -74,6 +74,12 @@ ngx_int_t ngx_http_sprox_http_connect(ngx_http_sprox_try_t *t,
 void ngx_http_sprox_http_keep(ngx_http_sprox_conn_t *conn);
 
 void ngx_http_sprox_http_disconnect(ngx_http_sprox_conn_t *conn);
+
+
+/* _http_tls.c */
+
+/* TLS over a connection that stands; then the request is sent. */
+void ngx_http_sprox_http_tls(ngx_http_sprox_try_t *t);
 
 
 /* _http_body.c */

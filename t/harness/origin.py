@@ -49,6 +49,7 @@ class Origin(Store):
         self.latency = 0.0              # of every response, seconds
         self.rate = None                # of every connection, bytes a second
         self.connections = 0            # so many were accepted
+        self.resumed = 0                # TLS: of those, on a known session
         self._rules = []
         self._gates = []
         self._rule_lock = threading.Lock()
@@ -153,6 +154,7 @@ class Origin(Store):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._context:
                 sock = self._context.wrap_socket(sock, server_side=True)
+                self.resumed += bool(sock.session_reused)
             self._open.add(sock)
             reader = Reader(sock)
             while self._one(sock, reader, number):

@@ -452,6 +452,17 @@ def test_credentials_that_are_missing(make_nginx):
         refuse(nginx, 'origin "lake"', "credentials")
 
 
+def test_credentials_of_an_origin_without_a_block(make_nginx):
+    for name in ("s3", "gcs"):
+        nginx = write(make_nginx, f"sprox_alias tblA {{ #!\n"
+                      f"target {name}://bucket/;\n}}\n",
+                      env={"HOME": "/nonexistent"})
+        line = refuse(nginx, f'origin "{name}" of the sprox_alias',
+                      'write "credentials" into '
+                      f'"sprox_origin {name} {{ }}"')
+        assert "into the block in" not in line
+
+
 def test_credentials_of_an_unused_origin_may_be_missing(make_nginx):
     accept(write(make_nginx, "sprox_origin lake { credentials env; }\n"))
 

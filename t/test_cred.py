@@ -27,6 +27,16 @@ HTTP = """
         location / { sprox on; }
     }
 """
+REGION = """
+    resolver @dns@ ipv6=off;
+    resolver_timeout 1s;
+    sprox_origin lake { retries 0; @words@ }
+    sprox_alias tbl { target lake://bucket/; }
+    server {
+        listen 127.0.0.1:@port@;
+        location / { sprox on; }
+    }
+"""
 ENV = {"AWS_ACCESS_KEY_ID": "FROMENV", "AWS_SECRET_ACCESS_KEY": "env/secret"}
 
 
@@ -95,6 +105,39 @@ def test_credentials_file_before_config_file(signing, origin, home, kind):
     (home / ".aws/config").write_text(profile("FROMCONFIG"))
     (home / ".aws/credentials").write_text(profile("FROMFILE"))
     assert key(signing(kind), origin) == "FROMFILE"
+
+
+@pytest.mark.parametrize("words, env, host", [
+    ("", {}, "eu-central-1"),                       # the profile's
+    ("", {"AWS_PROFILE": "mine"}, "ap-south-1"),
+    ("", {"AWS_REGION": "eu-west-3"}, "eu-west-3"),
+    ("", {"AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2"),
+    ("region sa-east-1;", {}, "sa-east-1"),         # what is written is first
+    ("credentials anonymous;", {}, "us-east-1"),    # no profile is read
+])
+def test_region_of_the_profile(make_nginx, dns, home, words, env, host):
+    """Whose region it is shows in the name that is looked up."""
+    (home / ".aws/credentials").write_text(
+        profile("FROMFILE") + profile("MINE", name="mine"))
+    (home / ".aws/config").write_text("[default]\nregion = eu-central-1\n"
+                                      "[profile mine]\nregion=ap-south-1\n")
+    nginx = make_nginx(REGION, dns=dns.address, words=words,
+                       env={"HOME": str(home), **env})
+    assert nginx.get("/tbl/k").status >= 500
+    assert {name for name, _ in dns.questions} \
+        == {f"bucket.s3.{host}.amazonaws.com"}
+
+
+def test_region_of_the_profile_is_not_for_other_stores(make_nginx, origin,
+                                                       home):
+    (home / ".aws/credentials").write_text(profile("FROMFILE"))
+    (home / ".aws/config").write_text("[default]\nregion = eu-central-1\n")
+    nginx = make_nginx(HTTP.replace("region      us-east-1;", ""),
+                       endpoint=origin.endpoint, credentials="shared",
+                       env={"HOME": str(home)})
+    assert nginx.head("/bucket/k").status == 200
+    signed = origin.journal.requests()[-1].headers["authorization"]
+    assert "/us-east-1/s3/aws4_request" in signed
 
 
 def test_config_file(signing, origin, home):

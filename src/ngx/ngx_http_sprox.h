@@ -101,6 +101,8 @@ struct ngx_http_sprox_origin_s {
     ngx_str_t                 file;
     ngx_uint_t                line;
     unsigned                  used:1;        /* some alias targets it */
+    unsigned                  built_in:1;    /* no block: file and line are
+                                                those of an alias */
 
     /* of this worker */
     ngx_queue_t               idle;          /* kept connections */

@@ -79,6 +79,7 @@ typedef struct {
     ngx_int_t                   style;      /* 1: virtual; NGX_CONF_UNSET */
     unsigned                    credentials:1;  /* were written */
     unsigned                    endpoint_known:1;   /* the dialect's */
+    unsigned                    region_open:1;  /* a profile may name it */
 } ngx_http_sprox_conf_origin_t;
 
 
@@ -171,6 +172,13 @@ ngx_int_t ngx_http_sprox_conf_origins(ngx_conf_t *cf,
 
 /* NGX_OK, or NGX_ERROR with its line written. */
 ngx_int_t ngx_http_sprox_origin_complete(ngx_conf_t *cf,
+    ngx_http_sprox_conf_origin_t *block);
+
+/*
+ * The region that came with the credentials, where neither the block nor
+ * the environment named one, and the endpoint in it.
+ */
+ngx_int_t ngx_http_sprox_origin_relocate(ngx_conf_t *cf,
     ngx_http_sprox_conf_origin_t *block);
 
 

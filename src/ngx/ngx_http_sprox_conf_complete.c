@@ -7,6 +7,7 @@
  */
 
 #include "ngx_http_sprox_conf.h"
+#include "ngx_http_sprox_cred.h"
 
 
 static ngx_int_t ngx_http_sprox_origin_network(ngx_conf_t *cf,
@@ -159,7 +160,8 @@ ngx_http_sprox_origin_region(ngx_conf_t *cf,
                 ngx_http_sprox_conf_refuse(cf, &origin->file, origin->line,
                     "invalid region \"%s\" in the environment's %s, which "
                     "sprox_origin \"%V\" goes by: mend it, or write "
-                    "\"region\"", value, names[i], &origin->name);
+                    "\"region\" into \"sprox_origin %V { }\"", value,
+                    names[i], &origin->name, &origin->name);
                 return NGX_ERROR;
             }
 
@@ -175,12 +177,43 @@ ngx_http_sprox_origin_region(ngx_conf_t *cf,
     }
 
     if (origin->region.len == 0) {
+        block->region_open = origin->endpoint.len == 0
+                             && ngx_http_sprox_origin_regional(origin);
         origin->region = ngx_http_sprox_to_ngx(origin->dialect->region);
     }
 
     origin->addr.region = ngx_http_sprox_to_core(origin->region);
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_sprox_origin_relocate(ngx_conf_t *cf,
+    ngx_http_sprox_conf_origin_t *block)
+{
+    ngx_str_t                 region;
+    ngx_http_sprox_origin_t  *origin;
+
+    origin = &block->origin;
+    region = ngx_http_sprox_cred_region(origin);
+
+    if (!block->region_open || region.len == 0) {
+        return NGX_OK;
+    }
+
+    /* a credential that is read again takes its own text along */
+
+    origin->region.len = region.len;
+    origin->region.data = ngx_pstrdup(cf->pool, &region);
+    if (origin->region.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    origin->addr.region = ngx_http_sprox_to_core(origin->region);
+    ngx_str_null(&origin->endpoint);
+
+    return ngx_http_sprox_origin_endpoint(cf, block);
 }
 
 

@@ -5,7 +5,7 @@
  *   block, or built in       words are set, in any order
  *   completed                at the block's end: see _conf_complete.c
  *   prepared                 when it is known which are used: threads,
- *                            credentials
+ *                            credentials, the region that came with them
  */
 
 #include "ngx_http_sprox_conf.h"
@@ -400,9 +400,13 @@ ngx_http_sprox_conf_origin(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf,
     *rc = NGX_ERROR;
 
     block = ngx_http_sprox_origin_create(cf, name, file, line);
-    if (block == NULL
-        || ngx_http_sprox_origin_complete(cf, block) != NGX_OK)
-    {
+    if (block == NULL) {
+        return NULL;
+    }
+
+    block->origin.built_in = 1;
+
+    if (ngx_http_sprox_origin_complete(cf, block) != NGX_OK) {
         return NULL;
     }
 
@@ -421,8 +425,9 @@ ngx_http_sprox_conf_origin(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf,
 ngx_int_t
 ngx_http_sprox_conf_origins(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf)
 {
-    ngx_uint_t                 i;
-    ngx_http_sprox_origin_t  **origin;
+    ngx_uint_t                      i;
+    ngx_http_sprox_origin_t       **origin;
+    ngx_http_sprox_conf_origin_t   *block;
 
     origin = mcf->origins.elts;
 
@@ -458,6 +463,12 @@ ngx_http_sprox_conf_origins(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf)
         origin[i]->thread_pool = mcf->thread_pool;
 
         if (ngx_http_sprox_cred_init(cf, origin[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        block = (ngx_http_sprox_conf_origin_t *) origin[i];
+
+        if (ngx_http_sprox_origin_relocate(cf, block) != NGX_OK) {
             return NGX_ERROR;
         }
     }

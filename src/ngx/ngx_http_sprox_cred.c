@@ -210,13 +210,12 @@ ngx_http_sprox_cred_refuse(ngx_conf_t *cf, ngx_http_sprox_origin_t *origin,
 
     len = why->last - why->text;
 
-    /* an origin that is known without a block was written nowhere */
-
-    if (origin->file.len == 0) {
+    if (origin->built_in) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, why->err,
-                      "origin \"%V\": %*s; mend that, or write a block "
-                      "\"sprox_origin %V\" with other \"credentials\"",
-                      &origin->name, len, why->text, &origin->name);
+                      "origin \"%V\" of the sprox_alias in %V:%ui: %*s; mend "
+                      "that, or write \"credentials\" into \"sprox_origin %V "
+                      "{ }\"", &origin->name, &origin->file, origin->line,
+                      len, why->text, &origin->name);
 
     } else {
         ngx_log_error(NGX_LOG_EMERG, cf->log, why->err,

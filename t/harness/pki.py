@@ -5,6 +5,7 @@ A private certificate authority and server certificates, made by openssl:
     other     a name that nobody asks for
     expired   good's names, over since 2020
     stranger  good's names, signed by a CA that nobody trusts
+    client    for a client to show
 """
 
 import ssl
@@ -46,6 +47,8 @@ class Pki:
         self.other = self._server("other", "ca", "DNS:other.test")
         self.stranger = self._server("stranger", "stranger-ca", NAMES)
         self.expired = self._server("expired", "ca", NAMES, expired=True)
+        self.client = self._server("client", "ca", "DNS:client.test",
+                                   usage="clientAuth")
 
     def _openssl(self, *args: str) -> None:
         subprocess.run(["openssl", *args], cwd=self.dir, check=True,
@@ -65,13 +68,13 @@ class Pki:
             "policy=p\ncopy_extensions=copy\nunique_subject=no\n"
             "rand_serial=yes\n[p]\ncommonName=supplied\n")
 
-    def _server(self, name: str, ca: str, names: str,
-                expired: bool = False) -> Certificate:
+    def _server(self, name: str, ca: str, names: str, expired: bool = False,
+                usage: str = "serverAuth") -> Certificate:
         self._openssl(
             "req", "-newkey", "ec", "-pkeyopt",
             "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}",
             "-addext", f"subjectAltName={names}",
-            "-addext", "extendedKeyUsage=serverAuth",
+            "-addext", f"extendedKeyUsage={usage}",
             "-keyout", f"{name}.key", "-out", f"{name}.csr")
         if expired:
             # two fixed days, long ago: `x509 -days` takes no negative number

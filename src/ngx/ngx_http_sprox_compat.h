@@ -39,4 +39,15 @@
 #endif
 
 
+/* 1.27.2: a caller may want the trailers; here they are read past */
+
+#if (nginx_version >= 1027002)
+#define ngx_http_sprox_parse_chunked(r, b, ctx)                               \
+    ngx_http_parse_chunked(r, b, ctx, 0)
+#else
+#define ngx_http_sprox_parse_chunked(r, b, ctx)                               \
+    ngx_http_parse_chunked(r, b, ctx)
+#endif
+
+
 #endif /* _NGX_HTTP_SPROX_COMPAT_H_INCLUDED_ */

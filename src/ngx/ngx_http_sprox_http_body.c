@@ -157,7 +157,7 @@ ngx_http_sprox_http_chunks(ngx_http_sprox_try_t *t, u_char *p, size_t n)
 
     for ( ;; ) {
 
-        rc = ngx_http_parse_chunked(t->parser, &b, &t->chunked);
+        rc = ngx_http_sprox_parse_chunked(t->parser, &b, &t->chunked);
 
         if (rc == NGX_AGAIN) {
             return NGX_OK;

@@ -15,6 +15,7 @@ HTTP = """
         style path;
         credentials @credentials@;
         retries @retries@;
+        @origin_more@
     }
     sprox_cache @cache@;
     sprox_valid @valid@;
@@ -47,7 +48,7 @@ def serve(make_nginx, endpoint: str, **words):
     defaults = {"credentials": "anonymous", "retries": "0", "cache": "nvme",
                 "valid": "1h", "slice": "64k", "fill": "256k",
                 "http_more": LOG, "listen_more": "", "server_more": "",
-                "more": "", "endpoint": endpoint}
+                "more": "", "origin_more": "", "endpoint": endpoint}
     return make_nginx(HTTP, **{**defaults, **words})
 
 

@@ -4,10 +4,12 @@ How origins are spoken to: connections, retries, redirects, signatures, TLS.
 
 import random
 import re
+import ssl
 import time
 
 import pytest
 
+from harness import s3xml
 from harness.listing import Lister
 from harness.sprox import error_code
 from harness.versity import s3_client
@@ -239,6 +241,22 @@ def test_addresses_that_are_names(sprox, origin):
     assert origin.requests()[0].headers["host"] == f"localhost:{origin.port}"
 
 
+def test_the_next_address_after_a_failure(sprox, make_origin, dns):
+    """Two behind one name, of which one has no room at any time."""
+    busy = make_origin()
+    good = make_origin(port=busy.port, host="127.0.0.2")
+    dns.names["store.test"] = [busy.host, good.host]
+    busy.script(status=503, code="SlowDown", close=True)
+    nginx = sprox("retries 1; keepalive 0;", fill="1m",
+                  endpoint=f"http://store.test:{busy.port}",
+                  resolver=f"resolver {dns.address};")
+    for i in range(4):
+        good.put("bucket", f"o{i}", b"x")
+        check(nginx, f"o{i}", b"x")
+    assert good.count() == 4
+    assert busy.count() >= 2        # its turn comes again and again
+
+
 # regions
 
 REGION = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/s3/aws4_request")
@@ -275,6 +293,37 @@ def test_another_region_without_a_document(sprox, origin, method):
                   headers={"x-amz-bucket-region": "eu-central-1"})
     assert nginx.request(method, "/bucket/k").status == 200
     assert regions(origin)[:2] == ["us-east-1", "eu-central-1"]
+
+
+@pytest.mark.parametrize("location", ["", "header", "document"])
+def test_an_endpoint_of_aws_follows_the_region(sprox, make_origin, dns,
+                                               location):
+    """To the region's own endpoint, by the same scheme and port."""
+    origin = make_origin(domains=(
+        "s3.us-east-1.amazonaws.com", "s3.eu-west-1.amazonaws.com"))
+    origin.put("bucket", "k", BODY)
+    for region in ("us-east-1", "eu-west-1"):
+        dns.names[f"bucket.s3.{region}.amazonaws.com"] = ["127.0.0.1"]
+    nginx = sprox("retries 0;", fill="1m", style="virtual",
+                  credentials="static AKID secret",
+                  endpoint=f"http://s3.us-east-1.amazonaws.com:{origin.port}",
+                  resolver=f"resolver {dns.address};")
+    where = "bucket.s3.eu-west-1.amazonaws.com"
+    if location == "header":
+        origin.script(status=307, times=1, code="TemporaryRedirect",
+                      headers={"Location": f"https://{where}/k"})
+    elif location == "document":
+        origin.script(status=301, times=1, body=s3xml.error(
+            "PermanentRedirect", "elsewhere", Endpoint=where))
+    else:
+        origin.redirect("eu-west-1", status=400, times=1)
+
+    check(nginx)
+    nginx.head("/bucket/none")
+    hosts = [e.headers["host"] for e in origin.requests()]
+    assert hosts == [f"bucket.s3.{region}.amazonaws.com:{origin.port}"
+                     for region in ("us-east-1", "eu-west-1", "eu-west-1")]
+    assert regions(origin) == ["us-east-1", "eu-west-1", "eu-west-1"]
 
 
 def test_redirects_never_reach_clients(sprox, origin):
@@ -426,13 +475,20 @@ BAD = {
 def test_bad_certificates(sprox, make_origin, pki, kind):
     origin = make_origin(tls=getattr(pki, kind))
     origin.put("bucket", "k", BODY)
-    nginx = sprox(f"trusted_certificate {pki.ca}; retries 0;",
-                  endpoint=origin.endpoint)
+    nginx = sprox(f"trusted_certificate {pki.ca};", endpoint=origin.endpoint)
     response = nginx.get("/bucket/k")
     assert response.status == 502 and error_code(response) == "BadGateway"
+
+    # one line says it; trying again would change nothing
     assert len(re.findall(r"\[error\].*" + BAD[kind], nginx.log())) == 1
+    assert len(errors(nginx, "certificate")) == 1
+    assert origin.connections == 1
+    assert "certificate" not in response.text
+
     assert nginx.get("/bucket?list-type=2").status == 502
-    assert nginx.head("/bucket/k").status == 502
+    response = nginx.head("/bucket/k")
+    assert response.status == 502 and response.body == b""
+    assert origin.connections == 3
     assert origin.requests() == []          # not a byte of a request was sent
 
 
@@ -474,8 +530,10 @@ def test_tls_where_there_is_none(sprox, make_origin, pki):
         nginx.allow_log(r"\[crit\].*SSL_do_handshake")
 
 
-def test_tls_sessions(sprox, make_origin, pki):
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_tls_sessions(sprox, make_origin, pki, version):
     origin = make_origin(tls=pki.good)
+    origin.context.maximum_version = ssl.TLSVersion[version]
     for i in range(5):
         origin.put("bucket", f"o{i}", b"x" * 1000)
     nginx = sprox(f"trusted_certificate {pki.ca}; retries 0;",

@@ -128,6 +128,7 @@ ngx_http_sprox_fetch_event(ngx_event_t *ev)
 
     f->tries++;
     f->failure = SPROX_ERR_NONE;
+    f->final = 0;
     f->reading_error = 0;
     f->error.code = sprox_str_null;
     f->sent = ngx_http_sprox_now();
@@ -270,7 +271,7 @@ ngx_http_sprox_fetch_end(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
         if (!f->header_sent) {
             ngx_http_sprox_count_origin(f->origin, f->req.op, 0);
 
-            if (f->failure != SPROX_ERR_INTERNAL_ERROR
+            if (f->failure != SPROX_ERR_INTERNAL_ERROR && !f->final
                 && ngx_http_sprox_fetch_again(f, 0) == NGX_OK)
             {
                 return;
@@ -324,8 +325,9 @@ ngx_http_sprox_fetch_end(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
 
 /*
  * The bucket lives in another region: remembered for all later fetches of
- * this worker, and asked there.  An endpoint of AWS follows the region; any
- * other stays, with another region in the signature.
+ * this worker, and asked there.  An endpoint of AWS follows the region, with
+ * the scheme and port that the operator wrote; any other stays, with another
+ * region in the signature.
  */
 
 static ngx_int_t
@@ -338,6 +340,7 @@ ngx_http_sprox_fetch_redirect(ngx_http_sprox_fetch_t *f)
     sprox_buf_t               endpoint;
     sprox_str_t               region, bucket;
     ngx_uint_t                count;
+    const sprox_endpoint_t   *was;
     ngx_http_sprox_region_t  *entry;
 
     if (f->redirects == NGX_HTTP_SPROX_REDIRECTS
@@ -373,11 +376,17 @@ ngx_http_sprox_fetch_redirect(ngx_http_sprox_fetch_t *f)
 
     sprox_buf_init(&endpoint, &f->mem);
 
+    was = &f->origin->addr.endpoint;
+
     if (f->origin->dialect->endpoint.len
-        && sprox_str_ends(f->origin->addr.endpoint.host,
-                          sprox_str_lit(".amazonaws.com")))
+        && sprox_str_ends(was->host, sprox_str_lit(".amazonaws.com")))
     {
         sprox_s3_endpoint(&endpoint, region);
+
+        if (!sprox_str_eq(was->host, was->authority)) {
+            sprox_buf_char(&endpoint, ':');
+            sprox_buf_u64(&endpoint, was->port);
+        }
     }
 
     n = sizeof(ngx_http_sprox_region_t) + bucket.len + region.len
@@ -410,6 +419,9 @@ ngx_http_sprox_fetch_redirect(ngx_http_sprox_fetch_t *f)
         ngx_free(entry);
         return NGX_DECLINED;
     }
+
+    entry->parsed.tls = was->tls;
+    entry->parsed.port = was->port;
 
     ngx_queue_insert_head(&f->origin->regions, &entry->queue);
 

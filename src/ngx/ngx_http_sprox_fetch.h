@@ -72,6 +72,8 @@ struct ngx_http_sprox_fetch_s {
     sprox_origin_resp_t                    resp;
     sprox_error_t                          error;     /* code empty: none */
     sprox_error_code_t                     failure;
+    unsigned                               final:1;   /* the transport's: no
+                                                         other try helps */
 
     /* private to _fetch.c */
     const ngx_http_sprox_transport_t      *transport;

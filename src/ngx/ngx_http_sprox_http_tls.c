@@ -131,6 +131,8 @@ ngx_http_sprox_http_handshaked(ngx_connection_t *c)
 }
 
 
+/* Whoever shows a certificate that does not hold will show it again. */
+
 static ngx_int_t
 ngx_http_sprox_http_verify(ngx_http_sprox_try_t *t)
 {
@@ -148,6 +150,7 @@ ngx_http_sprox_http_verify(ngx_http_sprox_try_t *t)
     rc = SSL_get_verify_result(c->ssl->connection);
 
     if (rc != X509_V_OK) {
+        f->final = 1;
         ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
                           "the certificate of %V is not trusted (%l: %s); "
                           "see trusted_certificate of the origin",
@@ -168,6 +171,7 @@ ngx_http_sprox_http_verify(ngx_http_sprox_try_t *t)
     }
 
     if (!match) {
+        f->final = 1;
         ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
                                  "the certificate does not name \"%V\"",
                                  &conn->host);

@@ -39,11 +39,12 @@ class Hangup(Exception):
 
 class Origin(Store):
     def __init__(self, *, tls: Optional[Certificate] = None, port: int = 0,
-                 region: str = "us-east-1",
+                 region: str = "us-east-1", host: str = "127.0.0.1",
                  domains: tuple = ("localhost", "s3.test")):
         """domains: below these, Host names the bucket."""
         super().__init__(region)
         self.tls = tls
+        self.host = host
         self.domains = domains
         self.journal = Journal()
         self.latency = 0.0              # of every response, seconds
@@ -55,15 +56,15 @@ class Origin(Store):
         self._rule_lock = threading.Lock()
         self._open = set()
         self._stopped = False
-        self._context = tls.server_context() if tls else None
-        self._listener = listen(port)
+        self.context = tls.server_context() if tls else None
+        self._listener = listen(port, host=host)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,),
                          daemon=True).start()
 
     @property
     def endpoint(self) -> str:
-        return f"http{'s' * bool(self.tls)}://127.0.0.1:{self.port}"
+        return f"http{'s' * bool(self.tls)}://{self.host}:{self.port}"
 
     # the script
 
@@ -123,7 +124,7 @@ class Origin(Store):
     def start(self) -> None:
         """After stop(), on the same port."""
         self._stopped = False
-        self._listener = listen(self.port)
+        self._listener = listen(self.port, host=self.host)
         threading.Thread(target=self._accept, args=(self._listener,),
                          daemon=True).start()
 
@@ -152,8 +153,8 @@ class Origin(Store):
     def _serve(self, sock: socket.socket, number: int) -> None:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._context:
-                sock = self._context.wrap_socket(sock, server_side=True)
+            if self.context:
+                sock = self.context.wrap_socket(sock, server_side=True)
                 self.resumed += bool(sock.session_reused)
             self._open.add(sock)
             reader = Reader(sock)

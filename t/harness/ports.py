@@ -36,10 +36,11 @@ def free_port() -> int:
     raise RuntimeError("no free port")
 
 
-def listen(port: int, backlog: int = 1024) -> socket.socket:
+def listen(port: int, backlog: int = 1024,
+           host: str = "127.0.0.1") -> socket.socket:
     """A listening socket on loopback; port 0: one of free_port's."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", port or free_port()))
+    sock.bind((host, port or free_port()))
     sock.listen(backlog)
     return sock

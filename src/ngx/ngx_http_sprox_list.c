@@ -308,11 +308,16 @@ ngx_http_sprox_listing_start(ngx_http_sprox_listing_t *l)
 }
 
 
-/* Starts the streams one after the other; their fetches run together. */
+/*
+ * Asks the streams one after the other: a thread may read a page out of the
+ * cache for one of them.  Their fetches start after that, and run together:
+ * one that fails finalises the request, under no thread's hands.
+ */
 
 static void
 ngx_http_sprox_listing_go(ngx_http_sprox_listing_t *l)
 {
+    ngx_uint_t                i;
     ngx_http_sprox_stream_t  *s;
 
     l->reading = NULL;
@@ -343,6 +348,14 @@ ngx_http_sprox_listing_go(ngx_http_sprox_listing_t *l)
         l->started++;
     }
 
+    l->running = 1;
+
+    for (i = 0; i < l->nstreams; i++) {
+        if (l->streams[i].fetch) {
+            ngx_http_sprox_fetch_start(l->streams[i].fetch);
+        }
+    }
+
     if (l->waiting == 0) {
         ngx_http_sprox_listing_merge(l);
     }
@@ -367,21 +380,14 @@ ngx_http_sprox_listing_writable(ngx_http_request_t *r)
 void
 ngx_http_sprox_listing_ready(ngx_http_sprox_stream_t *s)
 {
-    ngx_connection_t          *c;
     ngx_http_sprox_listing_t  *l;
 
     l = s->listing;
-    c = l->request->connection;
-
-    ngx_http_set_log_request(c->log, l->request);
-
     l->waiting--;
 
-    if (l->waiting == 0 && l->started == l->nstreams) {
+    if (l->waiting == 0) {
         ngx_http_sprox_listing_merge(l);
     }
-
-    ngx_http_run_posted_requests(c);
 }
 
 
@@ -389,15 +395,11 @@ void
 ngx_http_sprox_listing_failed(ngx_http_sprox_stream_t *s,
     ngx_http_sprox_fetch_t *f, ngx_int_t rc, sprox_error_code_t code)
 {
-    ngx_connection_t          *c;
     ngx_http_request_t        *r;
     ngx_http_sprox_listing_t  *l;
 
     l = s->listing;
     r = l->request;
-    c = r->connection;
-
-    ngx_http_set_log_request(c->log, r);
 
     l->ctx->alias = s->alias;
 
@@ -416,8 +418,6 @@ ngx_http_sprox_listing_failed(ngx_http_sprox_stream_t *s,
     }
 
     ngx_http_sprox_listing_finalize(l, rc);
-
-    ngx_http_run_posted_requests(c);
 }
 
 

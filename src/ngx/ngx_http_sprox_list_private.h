@@ -65,16 +65,17 @@ struct ngx_http_sprox_listing_s {
     unsigned                       buckets:1;  /* ListBuckets */
     unsigned                       named:1;    /* an alias names the bucket,
                                                   without a variable */
-    unsigned                       ended:1;
+    unsigned                       running:1;  /* fetches were started */
     unsigned                       asked:1;    /* an origin was */
 };
 
 
 /*
  * Asks for a page of a stream, out of the cache or from the origin.
- * NGX_OK: the stream has all it needs; NGX_AGAIN: it will call
- * ngx_http_sprox_listing_ready() or _failed(); NGX_BUSY: waits for the
- * thread pool, call again from the write handler; NGX_ERROR.
+ * NGX_OK: the stream has all it needs; NGX_AGAIN: when the listing's fetches
+ * run it will call ngx_http_sprox_listing_ready() or _failed(); NGX_BUSY,
+ * before they do: waits for the thread pool, call again from the write
+ * handler; NGX_ERROR.
  */
 ngx_int_t ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s);
 

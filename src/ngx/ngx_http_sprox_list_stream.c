@@ -58,6 +58,8 @@ static ngx_int_t ngx_http_sprox_stream_body(ngx_http_sprox_fetch_t *f,
     u_char *p, size_t n);
 static void ngx_http_sprox_stream_done(ngx_http_sprox_fetch_t *f,
     ngx_int_t rc);
+static void ngx_http_sprox_stream_ended(ngx_http_sprox_stream_t *s,
+    ngx_http_sprox_fetch_t *f, ngx_int_t rc);
 static ngx_uint_t ngx_http_sprox_stream_absent(ngx_http_sprox_stream_t *s,
     ngx_http_sprox_fetch_t *f);
 static ngx_int_t ngx_http_sprox_stream_empty(ngx_http_sprox_fetch_t *f);
@@ -146,9 +148,12 @@ ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s)
 static ngx_int_t
 ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s)
 {
-    ngx_int_t         rc;
-    ngx_shm_zone_t  **zones;
+    ngx_int_t                  rc;
+    ngx_shm_zone_t           **zones;
+    ngx_http_request_t        *r;
+    ngx_http_core_loc_conf_t  *clcf;
 
+    r = s->listing->request;
     zones = s->policy.cache->elts;
 
     if (s->key.len == 0) {
@@ -159,7 +164,16 @@ ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s)
         }
     }
 
-    rc = ngx_http_sprox_cache_open(s->listing->request, s->pool,
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (s->listing->running && clcf->aio != NGX_HTTP_AIO_OFF) {
+
+        /* fetches that fail would end the request while a thread reads */
+
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_http_sprox_cache_open(r, s->pool,
                                    ngx_http_sprox_cache_zone(zones[0]),
                                    sprox_buf_get(&s->key), &s->entry);
 
@@ -305,7 +319,9 @@ ngx_http_sprox_stream_fetch(ngx_http_sprox_stream_t *s)
         }
     }
 
-    ngx_http_sprox_fetch_start(f);
+    if (l->running) {
+        ngx_http_sprox_fetch_start(f);
+    }
 
     return NGX_OK;
 }
@@ -761,9 +777,13 @@ static ngx_int_t
 ngx_http_sprox_stream_body(ngx_http_sprox_fetch_t *f, u_char *p, size_t n)
 {
     sprox_rc_t                rc;
+    ngx_connection_t         *c;
     ngx_http_sprox_stream_t  *s;
 
     s = f->data;
+    c = s->listing->request->connection;
+
+    ngx_http_set_log_request(c->log, s->listing->request);
 
     rc = sprox_list_parser_feed(s->parser, p, n);
 
@@ -777,6 +797,8 @@ ngx_http_sprox_stream_body(ngx_http_sprox_fetch_t *f, u_char *p, size_t n)
                                       rc == SPROX_NOMEM
                                       ? SPROX_ERR_INTERNAL_ERROR
                                       : SPROX_ERR_BAD_GATEWAY);
+        ngx_http_run_posted_requests(c);
+
         return NGX_ERROR;
     }
 
@@ -799,11 +821,26 @@ ngx_http_sprox_stream_body(ngx_http_sprox_fetch_t *f, u_char *p, size_t n)
 static void
 ngx_http_sprox_stream_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
 {
+    ngx_connection_t         *c;
     ngx_http_sprox_stream_t  *s;
 
     s = f->data;
     s->fetch = NULL;
 
+    c = s->listing->request->connection;
+
+    ngx_http_set_log_request(c->log, s->listing->request);
+
+    ngx_http_sprox_stream_ended(s, f, rc);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_sprox_stream_ended(ngx_http_sprox_stream_t *s,
+    ngx_http_sprox_fetch_t *f, ngx_int_t rc)
+{
     if (rc == NGX_DECLINED && ngx_http_sprox_stream_absent(s, f)) {
 
         if (ngx_http_sprox_stream_empty(f) != NGX_OK) {
@@ -819,8 +856,6 @@ ngx_http_sprox_stream_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
 
     if (rc == NGX_AGAIN) {
         rc = ngx_http_sprox_stream_ask(s);
-
-        /* a read in the thread pool here: the origin serves as well */
 
         if (rc == NGX_AGAIN) {
             return;

@@ -1,0 +1,84 @@
+"""
+What ends, and when: clients, workers and threads that go in the middle of
+something, and what must then be gone, or must go on. For the sanitizers of
+`make asan` as much as for what is asserted here.
+"""
+
+import random
+import re
+import signal
+import socket
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from harness import s3xml
+from harness.listing import Lister
+from harness.sprox import (FILL, SLICE, cache_files, error_code, serve,
+                           temporary_files, wait_idle)
+from harness.wire import Client
+from test_list import HTTP as LISTS
+from test_list import page_files
+
+BIG = 64 * FILL                 # more than sockets and their buffers take
+IO = {"plain": "", "copied": "sendfile off; output_buffers 1 8k;",
+      "threads": "aio threads; sendfile on;",
+      "copied by threads": "aio threads; sendfile off;",
+      "open files": "open_file_cache max=100; open_file_cache_min_uses 1;"}
+
+
+def blob(size: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+# listings, and the thread that reads a page
+
+@pytest.fixture
+def lister(make_nginx, origin):
+    def make(aliases: str, **options):
+        nginx = make_nginx(LISTS.replace("sprox on;",
+                                         "sprox on; aio threads;"),
+                           aliases=aliases, endpoint=origin.endpoint,
+                           credentials="anonymous", list="cached 5m",
+                           **options)
+        for n in range(3):
+            origin.put("bucket", f"{n}-n/x")    # which the template hides
+            origin.put("bucket", f"{n}-m/x")
+        origin.put("bucket", "9-y/x")
+        return nginx
+    return make
+
+
+def test_a_page_by_a_thread_after_one_of_the_origin(lister, origin):
+    nginx = lister("sprox_alias tbl/$name-y { target store://bucket/$name-y; }")
+    assert Lister(nginx.port, "tbl").all(max_keys=1) == ["9-y/x"]
+    first, = [p for p in page_files(nginx) if b" after=\n" in p.read_bytes()]
+    first.unlink()
+    asked = origin.count()
+    assert Lister(nginx.port, "tbl").all(max_keys=1) == ["9-y/x"]
+    assert origin.count() > asked
+
+
+def test_an_alias_fails_while_a_thread_reads_for_another(lister, origin,
+                                                         make_origin):
+    other = make_origin()
+    other.put("more", "1-y")
+    nginx = lister("""
+        sprox_origin other { endpoint %s; region us-east-1; style path;
+                             credentials anonymous; retries 0; }
+        sprox_alias tbl/a   { target other://more/; list origin; }
+        sprox_alias tbl     { target store://bucket/; }
+    """ % other.endpoint)
+    want = ["0-m/x", "0-n/x", "1-m/x", "1-n/x", "2-m/x", "2-n/x", "9-y/x",
+            "a/1-y"]
+    assert Lister(nginx.port, "tbl").all() == want
+    other.stop()
+    with nginx.client() as client:
+        for _ in range(5):
+            response = client.request("GET", "/tbl?list-type=2")
+            assert (response.status, error_code(response)) \
+                == (502, "BadGateway")
+    other.start()
+    assert Lister(nginx.port, "tbl").all() == want

@@ -468,6 +468,18 @@ ngx_http_sprox_http_framing(ngx_http_sprox_try_t *t)
         return NGX_ERROR;
     }
 
+    if (resp->stored_coding && resp->content_encoding.len == 0
+        && (resp->status == 200 || resp->status == 206))
+    {
+        /* its length and ETag are of other bytes; so it will be each time */
+
+        f->final = 1;
+        ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
+                                 "the store decoded the object on its way: "
+                                 "what came is not what is stored");
+        return NGX_ERROR;
+    }
+
     t->keep = !resp->close && t->status.http_version >= NGX_HTTP_VERSION_11;
 
     if (f->req.op == SPROX_OP_HEAD_OBJECT || f->req.op == SPROX_OP_HEAD_BUCKET

@@ -23,10 +23,6 @@
 #include "sprox_digest.h"
 
 
-#define NGX_HTTP_SPROX_SPACE_MAX                                              \
-    (NGX_HTTP_SPROX_NAME_MAX + 1 + SPROX_MD5_LEN + SPROX_BUCKET_MAX)
-
-
 /* In shared memory. */
 
 typedef struct {
@@ -236,9 +232,9 @@ static sprox_rc_t
 ngx_http_sprox_zone_space_locked(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, int create, uint32_t *space)
 {
-    u_char  *p, name[NGX_HTTP_SPROX_SPACE_MAX];
+    u_char  *p, name[SPROX_CATALOG_NAME_MAX];
 
-    if (bucket.len > SPROX_BUCKET_MAX) {
+    if (origin->name.len + 1 + SPROX_MD5_LEN + bucket.len > sizeof(name)) {
         return SPROX_LIMIT;
     }
 

@@ -20,7 +20,7 @@
 
 #define SPROX_CATALOG_SIZE_MIN    (256 * 1024)
 #define SPROX_CATALOG_SPACES_MAX  65535
-#define SPROX_CATALOG_NAME_MAX    256    /* bytes of a space's name */
+#define SPROX_CATALOG_NAME_MAX    336    /* bytes of a space's name */
 
 #define SPROX_CLASS_MAX           64     /* bytes of a storage class */
 #define SPROX_VERSION_MAX         1024   /* of a version id; S3's own limit */

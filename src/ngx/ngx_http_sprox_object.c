@@ -176,7 +176,9 @@ ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o)
 
     if (object.absent) {
 
-        if (age <= (int64_t) policy->valid_missing * 1000) {
+        if (policy->valid_missing
+            && age <= (int64_t) policy->valid_missing * 1000)
+        {
             ngx_http_sprox_object_fail(o, SPROX_ERR_NO_SUCH_KEY, NULL);
             return;
         }
@@ -193,6 +195,14 @@ ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o)
     }
 
     o->known = 1;
+
+    if (!o->head && !sprox_object_pinned(&o->object)) {
+
+        /* nothing of it can be cached: what is read is what is there now */
+
+        ngx_http_sprox_object_pass(o);
+        return;
+    }
 
     if (policy->valid != NGX_HTTP_SPROX_VALID_IMMUTABLE
         && (policy->valid == 0 || age > (int64_t) policy->valid * 1000))
@@ -216,9 +226,20 @@ ngx_http_sprox_object_probe(ngx_http_sprox_object_t *o,
 {
     o->asked = 1;
 
-    /* a 304 brings no headers: without them no condition is sent */
+    if (known && (known->etag.len == 0 || known->etag.data[0] != '"')) {
 
-    if (known && (known->etag.len == 0 || (o->head && !known->headed))) {
+        /*
+         * A 304 by a weak tag would not say that the bytes are the same; what
+         * is known may still be cached, so no body is asked for
+         */
+
+        known = NULL;
+        get = 0;
+
+    } else if (known && o->head && !known->headed) {
+
+        /* a 304 brings no headers: without them no condition is sent */
+
         known = NULL;
     }
 

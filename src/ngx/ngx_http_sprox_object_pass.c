@@ -171,17 +171,19 @@ ngx_http_sprox_pass_answer(ngx_http_sprox_object_t *o)
     r->headers_out.status = status;
     o->pos = o->start;
 
-    if (ngx_http_sprox_object_header(o) != NGX_OK) {
-        return NGX_ERROR;
+    if (o->start != o->end) {
+
+        /* the header goes with the first byte: there may never be one */
+
+        return NGX_OK;
     }
 
-    if (o->start == o->end) {
+    if (ngx_http_sprox_object_header(o) == NGX_OK) {
         ngx_http_sprox_object_finalize(o,
                                     ngx_http_send_special(r, NGX_HTTP_LAST));
-        return NGX_ERROR;
     }
 
-    return NGX_OK;
+    return NGX_ERROR;
 }
 
 
@@ -224,6 +226,11 @@ ngx_http_sprox_pass_body(ngx_http_sprox_fetch_t *f, u_char *p, size_t n)
     c = r->connection;
 
     ngx_http_set_log_request(c->log, r);
+
+    if (!o->sending && ngx_http_sprox_object_header(o) != NGX_OK) {
+        rc = NGX_ERROR;
+        goto done;
+    }
 
     if (o->pass == NULL) {
         o->pass = ngx_palloc(r->pool, NGX_HTTP_SPROX_PASS_SIZE);

@@ -374,6 +374,7 @@ static ngx_int_t
 ngx_http_sprox_object_learn(ngx_http_sprox_object_t *o)
 {
     int64_t             proved;
+    ngx_uint_t          settled;
     sprox_object_t     *told;
     sprox_slice_meta_t  meta;
 
@@ -394,6 +395,7 @@ ngx_http_sprox_object_learn(ngx_http_sprox_object_t *o)
     }
 
     proved = ngx_max(told->proved, o->object.proved);
+    settled = o->object.settled;
 
     if (ngx_http_sprox_object_copy(o->request->pool, &o->object, told)
         != NGX_OK)
@@ -402,6 +404,7 @@ ngx_http_sprox_object_learn(ngx_http_sprox_object_t *o)
     }
 
     o->object.proved = proved;
+    o->object.settled = settled;
 
     (void) ngx_http_sprox_zone_put(o->spec.origin, o->spec.bucket,
                                    o->spec.key, &o->object);

@@ -571,6 +571,7 @@ ngx_http_sprox_object_of(ngx_http_sprox_fetch_t *f, const sprox_mem_t *mem,
     object->version = sprox_str_dup(mem, resp->version);
     object->headers = sprox_str_dup(mem, sprox_buf_get(&resp->keep));
     object->headed = 1;
+    object->settled = sprox_origin_settled(resp);
 
     if (object->etag.data == NULL || object->storage_class.data == NULL
         || object->version.data == NULL || object->headers.data == NULL)

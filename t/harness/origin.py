@@ -236,10 +236,12 @@ class Origin(Store):
 def head(answer: Answer, rule: Rule) -> bytes:
     reason = REASONS.get(answer.status, "Status")
     lines = [f"HTTP/1.1 {answer.status} {reason}",
-             f"Date: {http_date(time.time())}", "Server: sprox-test-origin",
-             "x-amz-request-id: TESTORIGIN"]
+             "Server: sprox-test-origin", "x-amz-request-id: TESTORIGIN"]
     lines += [f"{n}: {v}" for n, v in answer.headers]
     given = {n.lower() for n in rule.headers}
+
+    if "date" not in given | {n.lower() for n in rule.drop}:
+        lines.append(f"Date: {http_date(time.time())}")
 
     if rule.chunked:
         lines.append("Transfer-Encoding: chunked")

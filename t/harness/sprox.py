@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 HTTP = """
-    proxy_cache_path @dir@/cache levels=1:2 keys_zone=nvme:8m max_size=2g
-                     inactive=1d use_temp_path=off;
+    proxy_cache_path @dir@/cache levels=1:2 keys_zone=nvme:8m
+                     max_size=@max_size@ inactive=1d use_temp_path=off;
     sprox_origin store {
         endpoint @endpoint@;
         region us-east-1;
@@ -48,7 +48,8 @@ def serve(make_nginx, endpoint: str, **words):
     defaults = {"credentials": "anonymous", "retries": "0", "cache": "nvme",
                 "valid": "1h", "slice": "64k", "fill": "256k",
                 "http_more": LOG, "listen_more": "", "server_more": "",
-                "more": "", "origin_more": "", "endpoint": endpoint}
+                "more": "", "origin_more": "", "max_size": "2g",
+                "endpoint": endpoint}
     return make_nginx(HTTP, **{**defaults, **words})
 
 

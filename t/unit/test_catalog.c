@@ -272,7 +272,7 @@ typedef struct {
     int64_t      proved;
     const char  *version;
     const char  *class;
-    const char  *flags;             /* l, h, a */
+    const char  *flags;             /* l, h, s, a */
 } fact_t;
 
 typedef struct {
@@ -304,6 +304,16 @@ static const merge_t  merges[] = {
     /* a HEAD that was slower than the listing still brings its headers */
     { { MD5, 5, 1000, 20, "", "A", "l" }, { MD5, 5, 1000, 10, "", "B", "h" },
       SPROX_OK, { MD5, 5, 1000, 20, "", "A", "lh" }, 10 },
+
+    /* what one of the same version settled stays so; no other's does */
+    { { "", 5, 1000, 10, "", "", "hs" }, { "", 5, 1234, 20, "", "", "l" },
+      SPROX_OK, { "", 5, 1234, 20, "", "", "lhs" }, 10 },
+    { { "", 5, 1234, 20, "", "", "l" }, { "", 5, 1000, 10, "", "", "hs" },
+      SPROX_OK, { "", 5, 1234, 20, "", "", "lhs" }, 10 },
+    { { "", 5, 1000, 10, "", "", "hs" }, { "", 5, 2000, 20, "", "", "h" },
+      SPROX_OK, { "", 5, 2000, 20, "", "", "h" }, 20 },
+    { { "", 5, 1000, 10, "", "", "hs" }, { "", 0, 0, 20, "", "", "as" },
+      SPROX_OK, { "", 0, 0, 20, "", "", "a" }, -1 },
 
     /* at the same moment the one that comes counts */
     { { MD5, 5, 1000, 10, "", "A", "" }, { MD5, 5, 1000, 10, "", "B", "" },
@@ -356,6 +366,7 @@ fact_object(const fact_t *f, char headers[64])
     o.storage_class = sprox_str_make(f->class, strlen(f->class));
     o.listed = strchr(f->flags, 'l') != NULL;
     o.headed = strchr(f->flags, 'h') != NULL;
+    o.settled = strchr(f->flags, 's') != NULL;
     o.absent = strchr(f->flags, 'a') != NULL;
 
     /* that headers hold is told by headed alone */
@@ -414,6 +425,7 @@ test_merge(void **state)
         assert_str(got.headers, headers);
         assert_int_equal(got.listed, strchr(f->flags, 'l') != NULL);
         assert_int_equal(got.headed, strchr(f->flags, 'h') != NULL);
+        assert_int_equal(got.settled, strchr(f->flags, 's') != NULL);
         assert_int_equal(got.absent, strchr(f->flags, 'a') != NULL);
     }
 

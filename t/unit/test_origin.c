@@ -606,6 +606,35 @@ feed(sprox_origin_resp_t *resp, const char *dialect, const char *name,
 }
 
 
+/* Last-modified tells versions apart once the origin's clock left it. */
+
+static void
+test_settled(void **state)
+{
+    size_t               i;
+    sprox_origin_resp_t  r;
+
+    static const struct {
+        int64_t  modified, date;
+        int      settled;
+    } cases[] = {
+        { 1000, 1005, 1 }, { 1000, 1004, 0 }, { 1000, 1000, 0 },
+        { 1000, 999, 0 }, { 1000, -1, 0 }, { -1, 1000, 0 }, { -1, -1, 0 },
+        { 0, 1000, 0 }, { 1, INT64_MAX, 1 }, { INT64_MAX, 1, 0 },
+        { INT64_MAX, -1, 0 },
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memset(&r, 0, sizeof(r));
+        r.last_modified = cases[i].modified;
+        r.date = cases[i].date;
+        assert_int_equal(sprox_origin_settled(&r), cases[i].settled);
+    }
+}
+
+
 static void
 test_headers_s3(void **state)
 {
@@ -619,6 +648,7 @@ test_headers_s3(void **state)
 
     assert_int_equal(r.content_length, -1);
     assert_int_equal(r.last_modified, -1);
+    assert_int_equal(r.date, -1);
     assert_int_equal(r.retry_after, -1);
     assert_int_equal(r.parts_count, -1);
 
@@ -626,7 +656,7 @@ test_headers_s3(void **state)
     feed(&r, "s3", "Content-Range", "bytes 0-1048575/134217728");
     feed(&r, "s3", "ETag", "\"9b2cf535f27731c974343645a3985328-3\"");
     feed(&r, "s3", "Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT");
-    feed(&r, "s3", "Date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    feed(&r, "s3", "Date", "Sun, 06 Nov 1994 08:49:41 GMT");
     feed(&r, "s3", "Content-Type", "application/x-parquet");
     feed(&r, "s3", "content-type", "text/html");
     feed(&r, "s3", "X-Amz-Meta-Owner", "Ann");
@@ -657,6 +687,7 @@ test_headers_s3(void **state)
     assert_str(r.content_range, "bytes 0-1048575/134217728");
     assert_str(r.etag, "\"9b2cf535f27731c974343645a3985328-3\"");
     assert_int_equal(r.last_modified, 784111777);
+    assert_int_equal(r.date, 784111781);
     assert_str(r.version, "v1");
     assert_str(r.storage_class, "GLACIER_IR");
     assert_str(r.bucket_region, "eu-west-1");
@@ -1039,6 +1070,7 @@ main(void)
         cmocka_unit_test(test_host),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_alloc),
+        cmocka_unit_test(test_settled),
         cmocka_unit_test(test_headers_s3),
         cmocka_unit_test(test_headers_gcs),
         cmocka_unit_test(test_framing),

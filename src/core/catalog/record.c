@@ -192,6 +192,7 @@ sprox_record_write(sprox_record_t *record, sprox_str_t key,
     record->node.flags = (uint8_t)
                          ((object->listed ? SPROX_RECORD_LISTED : 0)
                           | (object->headed ? SPROX_RECORD_HEADED : 0)
+                          | (object->settled ? SPROX_RECORD_SETTLED : 0)
                           | (object->absent ? SPROX_RECORD_ABSENT : 0));
     record->size = object->size;
     record->last_modified = object->last_modified;
@@ -300,6 +301,7 @@ sprox_record_read(sprox_catalog_t *cat, const sprox_record_t *record,
     object->proved = record->proved;
     object->listed = (record->node.flags & SPROX_RECORD_LISTED) != 0;
     object->headed = (record->node.flags & SPROX_RECORD_HEADED) != 0;
+    object->settled = (record->node.flags & SPROX_RECORD_SETTLED) != 0;
     object->absent = (record->node.flags & SPROX_RECORD_ABSENT) != 0;
 
     tail = (const uint8_t *) (record + 1) + record->node.key_len;
@@ -402,6 +404,10 @@ sprox_object_merge(const sprox_object_t *a, const sprox_object_t *b)
 
     if (b->listed) {
         merged.listed = 1;
+    }
+
+    if (b->settled) {
+        merged.settled = 1;
     }
 
     if (a->storage_class.len == 0) {

@@ -45,6 +45,8 @@ typedef struct {
     sprox_str_t  headers;           /* "name: value\r\n" lines; see headed */
     unsigned     listed:1;          /* a listing told */
     unsigned     headed:1;          /* headers are known (may be empty) */
+    unsigned     settled:1;         /* no later version has this
+                                       last_modified */
     unsigned     absent:1;          /* a 404 told; nothing else holds */
 } sprox_object_t;
 
@@ -100,9 +102,9 @@ sprox_rc_t sprox_catalog_get_locked(sprox_catalog_t *cat, uint32_t space,
  * and of another version is not taken (SPROX_DONE); the same version (ETag,
  * size, and last-modified to the second; version id where both have one)
  * keeps headers, storage class, version id and the milliseconds of
- * last-modified that the newer source lacks, `listed` and `headed` add up,
- * and the later proof counts, in whichever order they come; another version
- * replaces all.  Absence is a version of its own.
+ * last-modified that the newer source lacks, `listed`, `headed` and `settled`
+ * add up, and the later proof counts, in whichever order they come; another
+ * version replaces all.  Absence is a version of its own.
  *
  * The least recently used are evicted to make room, and where a hole that is
  * large enough does not come about so, the neighbours of one of them.

@@ -20,11 +20,12 @@
 #define SPROX_CHUNK_BYTES      240
 
 
-/* Marks in node.flags; four bits are free for what comes later. */
+/* Marks in node.flags; three bits are free for what comes later. */
 
 #define SPROX_RECORD_LISTED    1
 #define SPROX_RECORD_HEADED    2
 #define SPROX_RECORD_ABSENT    4
+#define SPROX_RECORD_SETTLED   8
 
 
 typedef enum {

@@ -34,6 +34,8 @@ static int sprox_origin_read_etag(sprox_origin_resp_t *resp,
     sprox_str_t value);
 static int sprox_origin_read_modified(sprox_origin_resp_t *resp,
     sprox_str_t value);
+static int sprox_origin_read_date(sprox_origin_resp_t *resp,
+    sprox_str_t value);
 static int sprox_origin_read_retry(sprox_origin_resp_t *resp,
     sprox_str_t value);
 static int sprox_origin_read_location(sprox_origin_resp_t *resp,
@@ -63,6 +65,8 @@ static const sprox_origin_header_t  sprox_origin_http[] = {
       sprox_origin_read_etag, sprox_str("") },
     { sprox_str("last-modified"), SPROX_HEADER_FIRST,
       sprox_origin_read_modified, sprox_str("") },
+    { sprox_str("date"), SPROX_HEADER_FIRST,
+      sprox_origin_read_date, sprox_str("") },
     { sprox_str("retry-after"), SPROX_HEADER_FIRST,
       sprox_origin_read_retry, sprox_str("") },
     { sprox_str("location"), SPROX_HEADER_FIRST,
@@ -92,6 +96,7 @@ sprox_origin_resp_init(sprox_origin_resp_t *resp, const sprox_mem_t *mem)
 
     resp->content_length = -1;
     resp->last_modified = -1;
+    resp->date = -1;
     resp->retry_after = -1;
     resp->parts_count = -1;
 
@@ -111,6 +116,14 @@ sprox_origin_resp_free(sprox_origin_resp_t *resp)
     sprox_buf_free(&resp->quoted);
 
     sprox_origin_resp_init(resp, mem);
+}
+
+
+int
+sprox_origin_settled(const sprox_origin_resp_t *resp)
+{
+    return resp->last_modified > 0
+           && resp->date - resp->last_modified >= SPROX_SETTLED_AFTER;
 }
 
 
@@ -426,6 +439,19 @@ sprox_origin_read_modified(sprox_origin_resp_t *resp, sprox_str_t value)
 
     if (sprox_time_parse_http(value, &sec) == SPROX_OK && sec >= 0) {
         resp->last_modified = sec;
+    }
+
+    return 0;
+}
+
+
+static int
+sprox_origin_read_date(sprox_origin_resp_t *resp, sprox_str_t value)
+{
+    int64_t  sec;
+
+    if (sprox_time_parse_http(value, &sec) == SPROX_OK && sec >= 0) {
+        resp->date = sec;
     }
 
     return 0;

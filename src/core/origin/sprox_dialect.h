@@ -82,6 +82,7 @@ typedef struct {
                                       sent none); W/ kept; empty when it is
                                       no ETag or passes SPROX_ETAG_MAX */
     int64_t      last_modified;    /* seconds */
+    int64_t      date;             /* seconds: the origin's own clock */
     sprox_str_t  storage_class;
     sprox_str_t  version;          /* x-amz-version-id, GCS generation */
     sprox_str_t  bucket_region;    /* x-amz-bucket-region */
@@ -166,6 +167,15 @@ void sprox_origin_resp_init(sprox_origin_resp_t *resp,
 
 /* Frees what the readers took (not needed for pools); resp is as reset. */
 void sprox_origin_resp_free(sprox_origin_resp_t *resp);
+
+/*
+ * Whether last-modified tells this version from any later one: it has
+ * seconds only, so an object may be replaced within the one it names.  When
+ * the origin's own clock is so many seconds past it, it may not any more.
+ */
+#define SPROX_SETTLED_AFTER     5
+
+int sprox_origin_settled(const sprox_origin_resp_t *resp);
 
 /*
  * Where to ask instead, when the origin said that the bucket lives in

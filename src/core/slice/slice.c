@@ -119,7 +119,7 @@ sprox_object_pinned(const sprox_object_t *object)
 {
     return !object->absent
            && (is_strong(object->etag) || is_generation(object->version)
-               || object->last_modified > 0);
+               || (object->last_modified > 0 && object->settled));
 }
 
 

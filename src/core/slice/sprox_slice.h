@@ -50,7 +50,8 @@ void sprox_slice_key(sprox_buf_t *out, sprox_str_t origin,
 
 /*
  * Whether bytes of this object can be told from those of another version: a
- * strong ETag, a generation, or last-modified.  Without, nothing is kept.
+ * strong ETag, a generation, or a settled last-modified.  Without, nothing
+ * is kept.
  */
 int sprox_object_pinned(const sprox_object_t *object);
 

@@ -82,3 +82,26 @@ def test_an_alias_fails_while_a_thread_reads_for_another(lister, origin,
                 == (502, "BadGateway")
     other.start()
     assert Lister(nginx.port, "tbl").all() == want
+
+
+# fetches
+
+def test_a_bucket_moves_while_it_is_read(make_nginx, origin):
+    """What was learned of its region is forgotten under those who used it."""
+    nginx = serve(make_nginx, origin.endpoint, credentials="static ID SECRET")
+    for key in "abcd":
+        origin.put("bucket", key, blob(1000))
+    origin.redirect("eu-west-1", times=1)
+    assert nginx.get("/bucket/a").body == blob(1000)
+
+    gate = origin.hold(status=400, times=3, body=s3xml.error(
+        "AuthorizationHeaderMalformed", "wrong", Region="eu-west-3"))
+    with ThreadPoolExecutor() as pool:
+        reads = [pool.submit(nginx.get, f"/bucket/{key}") for key in "bcd"]
+        gate.wait(3)
+        gate.open()
+        for read in reads:
+            assert read.result().body == blob(1000)
+    signed = [entry.headers["authorization"].split("/")[2]
+              for entry in origin.requests()]
+    assert signed == ["us-east-1", *["eu-west-1"] * 4, *["eu-west-3"] * 3]

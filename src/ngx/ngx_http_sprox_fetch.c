@@ -24,6 +24,7 @@
 /* Waits before a try is repeated: doubled each time, with jitter, in ms. */
 #define NGX_HTTP_SPROX_BACKOFF        50
 #define NGX_HTTP_SPROX_BACKOFF_MAX    2000
+#define NGX_HTTP_SPROX_BACKOFF_STEPS  6
 
 /* A longer Retry-After is not waited for: the client gets the error. */
 #define NGX_HTTP_SPROX_RETRY_AFTER    5
@@ -45,7 +46,7 @@ typedef struct {
 
 
 static void ngx_http_sprox_fetch_event(ngx_event_t *ev);
-static void ngx_http_sprox_fetch_address(ngx_http_sprox_fetch_t *f);
+static ngx_int_t ngx_http_sprox_fetch_address(ngx_http_sprox_fetch_t *f);
 static ngx_int_t ngx_http_sprox_fetch_redirect(ngx_http_sprox_fetch_t *f);
 static ngx_int_t ngx_http_sprox_fetch_again(ngx_http_sprox_fetch_t *f,
     ngx_int_t retry_after);
@@ -134,22 +135,27 @@ ngx_http_sprox_fetch_event(ngx_event_t *ev)
     f->sent = ngx_http_sprox_now();
 
     sprox_origin_resp_init(&f->resp, &f->mem);
-    ngx_http_sprox_fetch_address(f);
 
     f->running = 1;
 
-    if (f->transport->start(f) != NGX_OK) {
+    if (ngx_http_sprox_fetch_address(f) != NGX_OK
+        || f->transport->start(f) != NGX_OK)
+    {
         ngx_http_sprox_fetch_end(f, NGX_ERROR);
     }
 }
 
 
-/* The endpoint and region to ask: those of the block, or as learned. */
+/*
+ * The endpoint and region to ask: those of the block, or a copy of what was
+ * learned, which other fetches may replace before this one has its answer.
+ */
 
-static void
+static ngx_int_t
 ngx_http_sprox_fetch_address(ngx_http_sprox_fetch_t *f)
 {
     ngx_queue_t              *q;
+    sprox_endpoint_t         *ep;
     ngx_http_sprox_region_t  *region;
 
     f->addr = f->origin->addr;
@@ -166,14 +172,30 @@ ngx_http_sprox_fetch_address(ngx_http_sprox_fetch_t *f)
             continue;
         }
 
-        f->addr.region = ngx_http_sprox_to_core(region->region);
-
-        if (region->endpoint.len) {
-            f->addr.endpoint = region->parsed;
+        f->addr.region = sprox_str_dup(&f->mem,
+                                   ngx_http_sprox_to_core(region->region));
+        if (f->addr.region.data == NULL) {
+            return NGX_ERROR;
         }
 
-        return;
+        if (region->endpoint.len == 0) {
+            return NGX_OK;
+        }
+
+        ep = &f->addr.endpoint;
+
+        *ep = region->parsed;
+        ep->host = sprox_str_dup(&f->mem, region->parsed.host);
+        ep->authority = sprox_str_dup(&f->mem, region->parsed.authority);
+
+        if (ep->host.data == NULL || ep->authority.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        return NGX_OK;
     }
+
+    return NGX_OK;
 }
 
 
@@ -409,7 +431,10 @@ ngx_http_sprox_fetch_redirect(ngx_http_sprox_fetch_t *f)
 
     entry->endpoint.len = endpoint.len;
     entry->endpoint.data = p;
-    ngx_memcpy(p, endpoint.data, endpoint.len);
+
+    if (endpoint.len) {
+        ngx_memcpy(p, endpoint.data, endpoint.len);
+    }
 
     if (endpoint.len
         && sprox_endpoint_parse(ngx_http_sprox_to_core(entry->endpoint),
@@ -448,8 +473,9 @@ ngx_http_sprox_fetch_again(ngx_http_sprox_fetch_t *f, ngx_int_t retry_after)
         return NGX_DECLINED;
     }
 
-    delay = ngx_min((ngx_msec_t) NGX_HTTP_SPROX_BACKOFF << (f->tries - 1),
-                    NGX_HTTP_SPROX_BACKOFF_MAX);
+    delay = (ngx_msec_t) NGX_HTTP_SPROX_BACKOFF
+            << ngx_min(f->tries - 1, NGX_HTTP_SPROX_BACKOFF_STEPS);
+    delay = ngx_min(delay, NGX_HTTP_SPROX_BACKOFF_MAX);
     delay = delay / 2 + ngx_random() % (delay / 2 + 1);
 
     if (retry_after > 0) {

@@ -60,7 +60,8 @@ all: $(BUILD)/ngx_http_sprox_module.so
 NGX_SRC  ?=
 NGX_FROM := $(or $(NGX_SRC),/usr/share/nginx/src)
 NGX_OWN  := --with-compat --with-debug --with-threads --with-http_ssl_module \
-            --with-http_v2_module --with-http_auth_request_module
+            --with-http_v2_module --with-http_auth_request_module \
+            --with-http_gunzip_module
 
 PLAIN_CC := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 PLAIN_LD := -Wl,-z,relro -Wl,-z,now

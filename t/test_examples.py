@@ -16,54 +16,29 @@ from harness import wire
 from harness.listing import Lister
 from harness.nginx import ROOT
 from harness.pki import insecure
+from harness.relocate import relocate
 
 EXAMPLES = sorted((ROOT / "conf/examples").glob("*.conf"))
-
-TEMP = "".join(f"{name}_temp_path temp/{name}; " for name in (
-    "client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
 
 ENV = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
 
 
 @pytest.fixture
 def example(make_nginx, pki):
-    """
-    example(name): an nginx that has this configuration, not started.
-    replace: what stands in it, each once, and what shall.
-    """
+    """example(name, replace): see harness.relocate."""
 
     def example(name, replace={}, env=ENV):
-        text = (ROOT / f"conf/examples/{name}.conf").read_text()
-        for old, new in replace.items():
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
-
-        nginx = make_nginx("", start=False)
-        here = nginx.dir
-        nginx._env = {"AWS_SHARED_CREDENTIALS_FILE": str(here / "credentials"),
-                      **env}
-        lay_out(here, pki, nginx._variables["module"])
-
-        text = re.sub(r"(?<= )/(var|etc|run|srv)/", rf"{here}/\1/", text)
-        text = text.replace("127.0.0.1:9000", "127.0.0.1:@port@")
-        more = TEMP if "access_log" in text else TEMP + "access_log off; "
-        text = text.replace("\nhttp {", f"\nhttp {{ {more}", 1)
-        if not re.search(r"^pid ", text, re.M):
-            text += f"pid {here}/nginx.pid;\n"
-        text += "daemon off;\n" + nginx._variables["user"] + "\n"
-        nginx.write("", text)
+        nginx = relocate(
+            make_nginx, (ROOT / f"conf/examples/{name}.conf").read_text(),
+            replace, {"AWS_SHARED_CREDENTIALS_FILE": "credentials", **env})
+        fill(nginx.dir, pki)
         return nginx
 
     return example
 
 
-def lay_out(here, pki, module):
-    """What the examples name by absolute paths, below a folder."""
-    for folder in ("modules", "var/cache", "var/log/nginx", "etc/sprox", "run",
-                   "srv/buckets"):
-        (here / folder).mkdir(parents=True)
-    (here / "modules/ngx_http_sprox_module.so").symlink_to(module)
-    (here / "var/log/nginx/error.log").symlink_to(here / "error.log")
+def fill(here, pki):
+    """The files that the examples name."""
     for name, source in {"server.pem": pki.good.cert,
                          "server.key": pki.good.key, "store-ca.pem": pki.ca,
                          "clients-ca.pem": pki.ca}.items():
@@ -116,8 +91,8 @@ def test_run_sidecar(example, versity):
                 {"parquet/year=2024/month=05/a.parquet": part})
     versity.put("acme-other", {"some/a.parquet": part, "note.txt": b"hello"})
     nginx = example("sidecar", {
-        "region       eu-west-1;": f"endpoint {versity.endpoint};",
-        "worker_processes auto;": ""}, keys_of(versity)).start()
+        "region       eu-west-1;": f"endpoint {versity.endpoint};"},
+        keys_of(versity)).start()
 
     want = table.answer(table.make_table(1000))
     assert run("duckdb", where(nginx.endpoint, "events", "",

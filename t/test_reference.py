@@ -11,6 +11,7 @@ import pytest
 
 from harness import sprox
 from harness.nginx import ROOT
+from harness.relocate import paths
 
 TEXT = (ROOT / "REFERENCE.md").read_text()
 
@@ -180,15 +181,13 @@ def test_example(make_nginx, pki, name):
         """, start=False, env={
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_SHARED_CREDENTIALS_FILE": "@"})
+            "AWS_SHARED_CREDENTIALS_FILE": "credentials"})
     (nginx.dir / "credentials").write_text(
         "[sales]\naws_access_key_id=A\naws_secret_access_key=s\n")
-    nginx._env["AWS_SHARED_CREDENTIALS_FILE"] = str(nginx.dir / "credentials")
     (nginx.dir / "srv/buckets").mkdir(parents=True)
     (nginx.dir / "etc/sprox").mkdir(parents=True)
     (nginx.dir / "etc/sprox/store-ca.pem").symlink_to(pki.ca)
-    nginx.conf.write_text(re.sub(r"(?<= )/(srv|etc)/", rf"{nginx.dir}/\1/",
-                                 nginx.conf.read_text()))
+    nginx.conf.write_text(paths(nginx.conf.read_text(), nginx.dir))
     code, said = nginx.check()
     assert code == 0, said
     assert "[warn]" not in said, said
@@ -197,9 +196,10 @@ def test_example(make_nginx, pki, name):
 # variables, metrics, operations
 
 def test_variables():
-    told = [row[0] for row in table("Variables")]
-    assert told == [f"`${name}`" for name in re.findall(
-        r'\{ ngx_string\("(\w+)"\)', source("src/ngx/ngx_http_sprox_variables.c"))]
+    code = source("src/ngx/ngx_http_sprox_variables.c")
+    assert [row[0] for row in table("Variables")] == [
+        f"`${name}`" for name in re.findall(r'\{ ngx_string\("(\w+)"\)',
+                                            code)]
 
 
 def test_cache_status():

@@ -462,6 +462,23 @@ test_counts(void **state)
     sprox_catalog_put_locked(cat, s, S("b"), &o);
     sprox_catalog_put_locked(cat, s, S("c"), &o);
 
+    /* no object has the empty key, whatever is kept under it */
+
+    o.absent = 0;
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S(""), &o), SPROX_OK);
+    o.absent = 1;
+    o.proved = 3;
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S(""), &o), SPROX_OK);
+    o.absent = 0;
+    o.proved = 4;
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S(""), &o), SPROX_OK);
+    check(cat);
+
+    sprox_catalog_stats_locked(cat, &st);
+    assert_int_equal(st.objects, 1);
+    assert_int_equal(st.absent, 3);
+    assert_int_equal(sprox_catalog_remove_locked(cat, s, S("")), SPROX_OK);
+
     sprox_catalog_stats_locked(cat, &st);
     assert_int_equal(st.objects, 1);
     assert_int_equal(st.absent, 2);
@@ -563,7 +580,7 @@ test_scan(void **state)
 
     static const char  *keys[] = {
         "b/2", "a", "b/1", "b", "c", "b/10", "b0", "b/", "a\xff", "\xff",
-        "b/3/x", "gone", "b/gone"
+        "b/3/x", "gone", "b/gone", ""
     };
 
     static const struct {

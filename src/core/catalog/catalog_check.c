@@ -102,7 +102,7 @@ check_record(sprox_catalog_t *cat, uint32_t ref, sprox_tally_t *tally)
 
     tally->units += sprox_arena_units(cat, ref);
 
-    if (object.absent) {
+    if (object.absent || key.len == 0) {
         tally->absent++;
 
     } else {

@@ -4,6 +4,10 @@
  * lock: the caller takes the lock around each function that ends in
  * _locked, and nothing here blocks, logs or reads a clock.
  *
+ * No object has the empty key.  What a caller keeps under it (that a bucket
+ * is there) is got, put and removed like an object, but is not counted as
+ * one, and no scan visits it.
+ *
  * Everything inside is an offset from the start of the memory, so each
  * process may map it elsewhere, and the whole can be written to a file.
  *
@@ -53,7 +57,7 @@ typedef struct {
 
 typedef struct {
     uint64_t  objects;              /* without the absent ones */
-    uint64_t  absent;
+    uint64_t  absent;               /* and what lies under empty keys */
     uint64_t  bytes_used;           /* of the memory */
     uint64_t  bytes_total;
     uint64_t  evicted;              /* since the start */

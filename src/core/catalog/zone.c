@@ -87,6 +87,8 @@ sprox_zone_use(sprox_catalog_t *cat, uint32_t ref)
 }
 
 
+/* What lies under the empty key is known, but no object. */
+
 static void
 count(sprox_catalog_t *cat, const sprox_record_t *record, int n)
 {
@@ -94,7 +96,9 @@ count(sprox_catalog_t *cat, const sprox_record_t *record, int n)
 
     space = sprox_zone_space(cat, record->space);
 
-    if (record->node.flags & SPROX_RECORD_ABSENT) {
+    if ((record->node.flags & SPROX_RECORD_ABSENT)
+        || record->node.key_len == 0)
+    {
         space->absent += (uint64_t) (int64_t) n;
         cat->absent += (uint64_t) (int64_t) n;
 

@@ -105,3 +105,24 @@ def test_a_bucket_moves_while_it_is_read(make_nginx, origin):
     signed = [entry.headers["authorization"].split("/")[2]
               for entry in origin.requests()]
     assert signed == ["us-east-1", *["eu-west-1"] * 4, *["eu-west-3"] * 3]
+
+
+def test_renewals_are_no_fills(make_nginx, origin):
+    """What is in flight is counted up once for each time it is down."""
+    nginx = serve(make_nginx, origin.endpoint, valid="0")
+    origin.put("bucket", "key", blob(1000))
+    for _ in range(4):
+        assert nginx.get("/bucket/key").body == blob(1000)
+    assert origin.count(status=304) == 3
+    wait_idle(nginx)
+
+    origin.put("bucket", "other", blob(FILL))
+    gate = origin.hold(key="other", gate_after=SLICE)
+    with nginx.client() as client:
+        client.send("GET", "/bucket/other")
+        gate.wait()
+        nginx.wait(lambda: nginx.metrics().sum("sprox_fills_in_flight") == 1,
+                   5, "to count a fill")
+        gate.open()
+        assert client.read().body == blob(FILL)
+    wait_idle(nginx)

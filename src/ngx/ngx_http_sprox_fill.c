@@ -412,6 +412,7 @@ ngx_http_sprox_fill_start(ngx_http_sprox_spec_t *spec,
         f->req.if_match = fill->object.etag;
     }
 
+    fill->counted = 1;
     ngx_http_sprox_count_fills(1);
     ngx_http_sprox_fetch_start(f);
 
@@ -606,6 +607,7 @@ ngx_http_sprox_fill_head(ngx_http_sprox_fill_t *fill,
         f->req.if_match = head->object.etag;
     }
 
+    head->counted = 1;
     ngx_http_sprox_count_fills(1);
     ngx_http_sprox_fetch_start(f);
 }
@@ -624,7 +626,7 @@ ngx_http_sprox_fill_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
         return;
     }
 
-    if (f->req.op == SPROX_OP_GET_OBJECT) {
+    if (fill->counted) {
         ngx_http_sprox_count_fills(-1);
     }
 

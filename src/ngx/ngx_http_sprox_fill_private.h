@@ -19,6 +19,7 @@ struct ngx_http_sprox_fill_s {
     off_t                     end;       /* of this response */
     ngx_http_sprox_probe_t   *probe;     /* NULL once its header came */
     unsigned                  head:1;    /* completes the head of a slice */
+    unsigned                  counted:1; /* among those in flight */
 };
 
 

@@ -265,6 +265,7 @@ ngx_http_sprox_probe_header(ngx_http_sprox_fetch_t *f)
     }
 
     if (f->req.op == SPROX_OP_GET_OBJECT) {
+        fill->counted = 1;
         ngx_http_sprox_count_fills(1);
     }
 

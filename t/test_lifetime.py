@@ -126,3 +126,39 @@ def test_renewals_are_no_fills(make_nginx, origin):
         gate.open()
         assert client.read().body == blob(FILL)
     wait_idle(nginx)
+
+
+# purges
+
+def hollow(origin, key: str, size: int) -> None:
+    """An object that has a size, and no bytes."""
+    origin.put("bucket", key, b"")
+    origin.script(method="HEAD", key=key, content_length=size)
+
+
+def test_a_purge_outlives_its_worker_s_reload(make_nginx, origin):
+    nginx = serve(make_nginx, origin.endpoint)
+    hollow(origin, "key", 300_000 * SLICE)
+    assert nginx.head("/bucket/key")["Content-Length"] == "19660800000"
+    with nginx.client() as client:
+        client.send("PURGE", "/bucket/key")
+        # it takes turns: this is answered in between
+        nginx.wait(lambda: nginx.head("/bucket/key").status == 200
+                   and origin.count(method="HEAD") == 2, 5, "to forget")
+        nginx.reload()
+        assert nginx.worker_pids(leaving=True)
+        response = client.read()
+    assert (response.status, response.text) \
+        == (200, '{"objects": 1, "slices": 0, "bytes": 0}\r\n')
+
+
+def test_a_client_that_leaves_its_purge(make_nginx, origin):
+    """Who purges and leaves wants it purged all the same."""
+    nginx = serve(make_nginx, origin.endpoint)
+    body = blob(2 * FILL)
+    origin.put("bucket", "key", body)
+    assert nginx.get("/bucket/key").body == body
+    with nginx.client() as client:
+        client.send("PURGE", "/bucket/key")
+    nginx.wait(lambda: not cache_files(nginx), 5, "to purge")
+    assert nginx.get("/bucket/key").body == body

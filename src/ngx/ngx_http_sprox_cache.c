@@ -394,7 +394,9 @@ ngx_http_sprox_cache_delete(ngx_http_file_cache_t *cache, sprox_str_t key,
 
     ngx_shmtx_lock(&cache->shpool->mutex);
 
-    exists = c->node->exists;
+    /* what the cache manager is deleting it has taken off the size, too */
+
+    exists = c->node->exists && !c->node->deleting;
 
     if (exists) {
         cache->sh->size -= c->node->fs_size;

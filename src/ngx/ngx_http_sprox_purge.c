@@ -18,6 +18,12 @@
 /* Slices deleted in one turn of the event loop. */
 #define NGX_HTTP_SPROX_PURGE_STEP   64
 
+/*
+ * While a purge goes on it has a timer, which keeps a worker that is to exit;
+ * in ms.  A turn never takes that long.
+ */
+#define NGX_HTTP_SPROX_PURGE_GUARD  60000
+
 
 typedef struct {
     ngx_http_request_t    *request;
@@ -112,6 +118,7 @@ ngx_http_sprox_purge_handler(ngx_http_request_t *r,
     r->main->count++;
     r->read_event_handler = ngx_http_block_reading;
 
+    ngx_add_timer(&purge->event, NGX_HTTP_SPROX_PURGE_GUARD);
     ngx_post_event(&purge->event, &ngx_posted_events);
 
     return NGX_DONE;
@@ -194,11 +201,14 @@ ngx_http_sprox_purge_step(ngx_event_t *ev)
         purge->index++;
     }
 
-    ngx_post_event(&purge->event, &ngx_posted_next_events);
+    ngx_add_timer(ev, NGX_HTTP_SPROX_PURGE_GUARD);
+    ngx_post_event(ev, &ngx_posted_next_events);
 
     return;
 
 done:
+
+    ngx_http_sprox_purge_cleanup(purge);
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
@@ -279,6 +289,10 @@ static void
 ngx_http_sprox_purge_cleanup(void *data)
 {
     ngx_http_sprox_purge_t *purge = data;
+
+    if (purge->event.timer_set) {
+        ngx_del_timer(&purge->event);
+    }
 
     if (purge->event.posted) {
         ngx_delete_posted_event(&purge->event);

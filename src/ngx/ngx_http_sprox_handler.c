@@ -207,6 +207,13 @@ ngx_http_sprox_object(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
         return ngx_http_sprox_send_error(r, SPROX_ERR_KEY_TOO_LONG, NULL);
     }
 
+    /* what the alias does not show is not asked for, by whatever name */
+
+    if (sprox_alias_leaves(&ctx->alias->map, ctx->key)) {
+        return ngx_http_sprox_send_error(r, SPROX_ERR_INVALID_URI,
+                              "The key leads out of its place by \"..\"");
+    }
+
     ngx_http_sprox_policy(slcf, ctx->alias, ctx->s3.key, &ctx->policy);
 
     if (ctx->s3.op == SPROX_OP_PURGE) {

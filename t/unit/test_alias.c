@@ -278,6 +278,73 @@ test_invert(void **state)
 }
 
 
+/* ".." */
+
+static const struct {
+    const char  *pattern;
+    const char  *target;
+    const char  *to_key;
+    int          leaves;
+} climbs[] = {
+    { "tblB", "lake://bkt", "k", 0 },
+    { "tblB", "lake://bkt", "..", 1 },
+    { "tblB", "lake://bkt", "../k", 1 },
+    { "tblB", "lake://bkt", "a/../k", 0 },
+    { "tblB", "lake://bkt", "a/..", 0 },
+    { "tblB", "lake://bkt", "a/../../k", 1 },
+    { "tblB", "lake://bkt", "a/../../a/k", 1 },
+    { "tblB", "lake://bkt", "a//../../k", 1 },
+    { "tblB", "lake://bkt", "a/./../../k", 1 },
+    { "tblB", "lake://bkt", "/../k", 1 },
+    { "tblB", "lake://bkt", "./../k", 1 },
+    { "tblB", "lake://bkt", "...", 0 },
+    { "tblB", "lake://bkt", "..a/a../.../k..", 0 },
+    { "tblB", "lake://bkt", "a/b/c/../../../k", 0 },
+    { "tblB", "lake://bkt", "a/b/c/../../../../k", 1 },
+
+    { "tblB", "lake://bkt/p/q", "p/q/k", 0 },
+    { "tblB", "lake://bkt/p/q", "p/q/../k", 1 },
+    { "tblB", "lake://bkt/p/q", "p/q/..", 1 },
+    { "tblB", "lake://bkt/p/q", "p/q/../q/k", 1 },
+    { "tblB", "lake://bkt/p/q", "p/q/a/../k", 0 },
+    { "tblB", "lake://bkt/p/q", "p/q//../k", 1 },
+    { "tblB/x", "lake://bkt/p", "p/../k", 1 },
+
+    /* a variable may be ".." too, or made into it */
+    { "tblB/$y/$m", "lake://bkt/p/$y/$m", "p/a/../k", 0 },
+    { "tblB/$y/$m", "lake://bkt/p/$y/$m", "p/../a/k", 1 },
+    { "tblB/$y/$m", "lake://bkt/p/$y/$m", "p/../../k", 1 },
+    { "tblB/$y", "lake://bkt/p/.$y", "p/../k", 1 },
+    { "tblB/$y", "lake://bkt/p/y=$y", "p/y=../k", 0 },
+    { "tblB/$y", "lake://bkt/p/y=$y", "p/y=1/../../k", 1 },
+    { "tblB/$y", "lake://bkt/$y", "../k", 1 },
+};
+
+
+static void
+test_leaves(void **state)
+{
+    size_t     i;
+    fixture_t  f;
+
+    (void) state;
+
+    for (i = 0; i < sizeof(climbs) / sizeof(climbs[0]); i++) {
+        open_alias(&f, climbs[i].pattern, climbs[i].target);
+
+        if (sprox_alias_leaves(&f.alias, text(climbs[i].to_key))
+            != climbs[i].leaves)
+        {
+            fail_msg("%s: %s", climbs[i].target, climbs[i].to_key);
+        }
+
+        close_alias(&f);
+    }
+}
+
+
+/* memory */
+
 static sprox_rc_t
 work_names(const sprox_mem_t *mem, void *data)
 {
@@ -325,6 +392,7 @@ main(void)
         cmocka_unit_test(test_map),
         cmocka_unit_test(test_map_empty_key),
         cmocka_unit_test(test_invert),
+        cmocka_unit_test(test_leaves),
         cmocka_unit_test(test_memory),
     };
 

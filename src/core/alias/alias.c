@@ -213,6 +213,72 @@ sprox_alias_map(const sprox_alias_t *alias, sprox_str_t bucket,
 }
 
 
+/*
+ * How deep a path is once its segment is taken, as path-cleaning servers
+ * count: empty segments and "." are nothing.
+ */
+
+static long
+sprox_alias_depth(long depth, sprox_str_t segment)
+{
+    if (segment.len == 0 || sprox_str_eq(segment, sprox_str_lit("."))) {
+        return depth;
+    }
+
+    return sprox_str_eq(segment, sprox_str_lit("..")) ? depth - 1 : depth + 1;
+}
+
+
+int
+sprox_alias_leaves(const sprox_alias_t *alias, sprox_str_t to_key)
+{
+    long         depth, floor;
+    size_t       end, head;
+    sprox_str_t  rest, literal;
+
+    /* whole segments that the operator wrote: below them all is allowed */
+
+    literal = sprox_str_null;
+
+    if (alias->to_prefix.n != 0 && alias->to_prefix.tokens[0].var < 0) {
+        literal = alias->to_prefix.tokens[0].text;
+    }
+
+    head = 0;
+
+    for (end = 0; end < literal.len; end++) {
+        if (literal.data[end] == '/') {
+            head = end + 1;
+        }
+    }
+
+    rest = to_key;
+    depth = 0;
+    floor = 0;
+
+    while (rest.len != 0) {
+
+        end = sprox_str_find(rest, sprox_str_lit("/"), 0);
+
+        if (end == (size_t) -1) {
+            end = rest.len;
+        }
+
+        depth = sprox_alias_depth(depth, sprox_str_make(rest.data, end));
+        rest = sprox_str_from(rest, end + 1);
+
+        if (to_key.len - rest.len <= head) {
+            floor = depth;
+
+        } else if (depth < floor) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 sprox_rc_t
 sprox_alias_invert(const sprox_alias_t *alias, sprox_str_t bucket,
     sprox_str_t to_key, sprox_buf_t *key)

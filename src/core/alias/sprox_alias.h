@@ -108,6 +108,14 @@ sprox_rc_t sprox_alias_map(const sprox_alias_t *alias, sprox_str_t bucket,
     sprox_str_t key, sprox_buf_t *to_bucket, sprox_buf_t *to_key);
 
 /*
+ * Whether a store that takes ".." in a path for the directory above, as
+ * stores over directories do, would see in the origin's key to_key (made by
+ * sprox_alias_map()) a name outside of what the target's literal beginning
+ * allows.  S3 itself refuses the keys that would leave the bucket.
+ */
+int sprox_alias_leaves(const sprox_alias_t *alias, sprox_str_t to_key);
+
+/*
  * An origin's key back to the clients' key in virtual bucket `bucket`:
  * appended to key.  The result maps forward to the same origin's key, with
  * the same values: whatever does not, or does not fit the template, or would

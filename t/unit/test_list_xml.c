@@ -418,6 +418,9 @@ test_page_bad(void **state)
         BEGIN OBJ("&#x110000;") END,
         BEGIN OBJ("\x01") END,
         BEGIN OBJ("\xff") END,
+        BEGIN OBJ("<![CDATA[\xff]]>") END,
+        BEGIN OBJ("<![CDATA[a\xc0\xaf]]>") END,
+        BEGIN OBJ("<![CDATA[\xed\xa0\x80]]>") END,
         BEGIN OBJ("\xc3") END,
         BEGIN OBJ("a]]>b") END,
         BEGIN OBJ("a & b") END,
@@ -610,6 +613,58 @@ test_page_size(void **state)
 }
 
 
+/* What must be whole before it is read: no more than SPROX_XML_MARKUP_MAX. */
+
+static void
+test_page_markup(void **state)
+{
+    size_t                i, n;
+    sink_t                sink;
+    unit_mem_t            um;
+    sprox_rc_t            rc;
+    sprox_list_parser_t  *p;
+
+    static const char  *begins[] = {
+        "<a b='", "<!-- ", "<?pi ", "<", "</", "&", "&#x", "&#",
+        "<IsTruncated>&#x"
+    };
+    static const char  block[] =
+        "0000000000000000000000000000000000000000000000000000000000000000";
+
+    (void) state;
+
+    for (i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+        unit_mem_init(&um, 0);
+        sink.stop_at = 0;
+        sink.n = 0;
+        sprox_buf_init(&sink.dump, &um.mem);
+
+        p = sprox_list_parser_create(&um.mem, 1, sink_item, &sink);
+        assert_non_null(p);
+
+        rc = sprox_list_parser_feed(p, BEGIN, sizeof(BEGIN) - 1);
+
+        if (rc == SPROX_OK) {
+            rc = sprox_list_parser_feed(p, begins[i], strlen(begins[i]));
+        }
+
+        for (n = 0; rc == SPROX_OK && n < 1024 * 1024; n += 64) {
+            rc = sprox_list_parser_feed(p, block, 64);
+        }
+
+        if ((rc != SPROX_LIMIT && rc != SPROX_INVALID)
+            || n > 64 * 1024 + 2 * 4096)
+        {
+            fail_msg("%s: %d after %zu", begins[i], (int) rc, n);
+        }
+
+        sprox_list_parser_free(p);
+        sprox_buf_free(&sink.dump);
+        assert_int_equal(um.live, 0);
+    }
+}
+
+
 static void
 test_page_deep(void **state)
 {
@@ -704,6 +759,7 @@ main(void)
         cmocka_unit_test(test_page_long),
         cmocka_unit_test(test_page_blocks),
         cmocka_unit_test(test_page_size),
+        cmocka_unit_test(test_page_markup),
         cmocka_unit_test(test_page_deep),
         cmocka_unit_test(test_page_stop),
         cmocka_unit_test(test_page_nomem),

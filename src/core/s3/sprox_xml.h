@@ -12,6 +12,8 @@
 
 
 #define SPROX_XML_DEPTH_MAX     16   /* elements within elements */
+#define SPROX_XML_MARKUP_MAX    (64 * 1024)  /* bytes of one tag, comment or
+                                                reference */
 
 
 /*
@@ -57,7 +59,8 @@ typedef struct sprox_xml_s  sprox_xml_t;
  *
  * feed() and done(): SPROX_OK, or SPROX_INVALID (not well-formed, not
  * UTF-8, a root element without a rule, an element within a leaf, a
- * document type declaration), SPROX_LIMIT (depth, size, text), SPROX_NOMEM,
+ * document type declaration), SPROX_LIMIT (depth, size, text, markup),
+ * SPROX_NOMEM,
  * or what a handler returned; the first error stays.  The outcome does not
  * depend on how the document is cut.
  */
@@ -81,6 +84,9 @@ typedef enum {
 
 /* Appends s, escaped for the text of an element. */
 void sprox_xml_text(sprox_buf_t *out, sprox_str_t s, sprox_xml_escape_t how);
+
+/* Whether s is UTF-8 throughout (Unicode, table 3-7). */
+int sprox_xml_utf8_valid(sprox_str_t s);
 
 /* Appends <name>s</name>; name is a NUL-terminated literal. */
 void sprox_xml_element(sprox_buf_t *out, const char *name, sprox_str_t s,

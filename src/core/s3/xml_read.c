@@ -148,6 +148,13 @@ sprox_xml_on_end(void *ctx, const xmlChar *name, const xmlChar *prefix,
         x->ended = 1;
     }
 
+    /* in CDATA libxml2 lets overlong forms pass */
+
+    if (rule->leaf && !sprox_xml_utf8_valid(sprox_buf_get(&x->text))) {
+        x->rc = SPROX_INVALID;
+        return;
+    }
+
     if (rule->node != SPROX_XML_SKIP) {
         x->rc = x->spec->end(x->data, rule->node, x->text.data,
                              rule->leaf ? x->text.len : 0);
@@ -315,6 +322,16 @@ sprox_xml_flush(sprox_xml_t *x, int last)
 
     } else if (!x->ctxt->wellFormed) {
         x->rc = SPROX_INVALID;
+
+    } else if (x->ctxt->input->end - x->ctxt->input->cur
+               > SPROX_XML_MARKUP_MAX)
+    {
+        /*
+         * What libxml2 did not take yet: the beginning of a tag or such,
+         * which it would look through anew with each block.
+         */
+
+        x->rc = SPROX_LIMIT;
     }
 
     return x->rc;

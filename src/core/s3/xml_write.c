@@ -91,6 +91,29 @@ sprox_xml_utf8(const uint8_t *p, size_t len, uint32_t *c)
 }
 
 
+int
+sprox_xml_utf8_valid(sprox_str_t s)
+{
+    size_t    i, n;
+    uint32_t  c;
+
+    for (i = 0; i < s.len; i += n) {
+
+        n = 1;
+
+        if (s.data[i] >= 0x80) {
+            n = sprox_xml_utf8(s.data + i, s.len - i, &c);
+
+            if (n == 0) {
+                return 0;
+            }
+        }
+    }
+
+    return 1;
+}
+
+
 static sprox_char_kind_t
 sprox_xml_char(const uint8_t *p, size_t len, size_t *n, uint32_t *c)
 {

@@ -150,11 +150,13 @@ test_error_parse(void **state)
 
     assert_int_equal(sprox_error_parse(&um.mem, S(
         "<Error xmlns='http://s3.amazonaws.com/doc/2006-03-01/'>"
-        "<Code>A&amp;B&#65;<![CDATA[<x>]]></Code><Code>second</Code>"
+        "<Code>A&#66;<![CDATA[.x]]></Code><Code>second</Code>"
+        "<Message>A&amp;B&#65;<![CDATA[<x>]]></Message>"
         "<Extra><Code>deep</Code></Extra><BucketName>n</BucketName>"
         "</Error>"), &e),
         SPROX_OK);
-    assert_str(e.code, "A&BA<x>");
+    assert_str(e.code, "AB.x");
+    assert_str(e.message, "A&BA<x>");
     assert_str(e.bucket, "n");
     sprox_error_free(&um.mem, &e);
 
@@ -196,6 +198,9 @@ test_error_parse_bad(void **state)
         "<Error><Code>&#0;</Code></Error>",
         "<Error><Code>&#x1;</Code></Error>",
         "<Error><Code>\xff</Code></Error>",
+        "<Error><Message><![CDATA[\xc0\xab]]></Message></Error>",
+        "<Error><Message><![CDATA[\xed\xa0\x80]]></Message></Error>",
+        "<Error><Message><![CDATA[\xff]]></Message></Error>",
         "<Error><Code><x>a</x></Code></Error>",
         "<ErrorResponse/>",
         "<ListBucketResult/>",
@@ -227,6 +232,60 @@ test_error_parse_bad(void **state)
                      SPROX_INVALID);
     assert_int_equal(sprox_error_parse(&um.mem, S("<Error>\0</Error>"), &e),
                      SPROX_INVALID);
+}
+
+
+/* What is read becomes text of logs and answers. */
+
+static void
+test_error_forged(void **state)
+{
+    size_t         i;
+    unit_mem_t     um;
+    sprox_buf_t    b;
+    sprox_error_t  e;
+
+    static const char  *codes[] = {
+        "A&#10;B", "A&#13;", "A B", "A&lt;B&gt;", "A&#x7f;", "\xc3\xa9",
+        "A\"B", "A%s", "A/B"
+    };
+
+    (void) state;
+
+    unit_mem_init(&um, 0);
+    sprox_buf_init(&b, &um.mem);
+
+    for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        b.len = 0;
+        sprox_buf_text(&b, "<Error><Code>");
+        sprox_buf_text(&b, codes[i]);
+        sprox_buf_text(&b, "</Code><Region>r</Region></Error>");
+
+        assert_int_equal(sprox_error_parse(&um.mem, sprox_buf_get(&b), &e),
+                         SPROX_OK);
+        assert_null(e.code.data);
+        assert_str(e.region, "r");
+        sprox_error_free(&um.mem, &e);
+    }
+
+    b.len = 0;
+    sprox_buf_text(&b, "<Error><Code>");
+
+    for (i = 0; i < SPROX_ERROR_CODE_MAX + 1; i++) {
+        sprox_buf_char(&b, 'x');
+    }
+
+    sprox_buf_text(&b, "</Code><Code>Later</Code><Message>one&#10;two&#13;"
+                       "&#9;three\x7f\xc2\x80</Message></Error>");
+
+    assert_int_equal(sprox_error_parse(&um.mem, sprox_buf_get(&b), &e),
+                     SPROX_OK);
+    assert_str(e.code, "Later");
+    assert_str(e.message, "one two  three \xc2\x80");
+    sprox_error_free(&um.mem, &e);
+
+    sprox_buf_free(&b);
+    assert_int_equal(um.live, 0);
 }
 
 
@@ -279,17 +338,17 @@ test_error_limits(void **state)
 
     unit_mem_init(&um, 0);
     sprox_buf_init(&b, &um.mem);
-    sprox_buf_text(&b, "<Error><Code>");
+    sprox_buf_text(&b, "<Error><Message>");
 
-    while (b.len < SPROX_ERROR_XML_MAX - 15) {
+    while (b.len < SPROX_ERROR_XML_MAX - 18) {
         sprox_buf_char(&b, 'x');
     }
 
-    sprox_buf_text(&b, "</Code></Error>");
+    sprox_buf_text(&b, "</Message></Error>");
     assert_int_equal(b.len, SPROX_ERROR_XML_MAX);
     assert_int_equal(sprox_error_parse(&um.mem, sprox_buf_get(&b), &e),
                      SPROX_OK);
-    assert_int_equal(e.code.len, SPROX_ERROR_XML_MAX - 28);
+    assert_int_equal(e.message.len, SPROX_ERROR_XML_MAX - 34);
     sprox_error_free(&um.mem, &e);
 
     sprox_buf_char(&b, '\n');
@@ -347,6 +406,7 @@ main(void)
         cmocka_unit_test(test_error_write),
         cmocka_unit_test(test_error_parse),
         cmocka_unit_test(test_error_parse_bad),
+        cmocka_unit_test(test_error_forged),
         cmocka_unit_test(test_error_limits),
         cmocka_unit_test(test_error_nomem),
     };

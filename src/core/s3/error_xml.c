@@ -50,9 +50,37 @@ static const sprox_xml_rule_t  sprox_error_rules[] = {
 };
 
 
+/* A code goes into logs and answers as it is. */
+
+static int
+sprox_error_code_valid(const uint8_t *text, size_t len)
+{
+    size_t   i;
+    uint8_t  c;
+
+    if (len > SPROX_ERROR_CODE_MAX) {
+        return 0;
+    }
+
+    for (i = 0; i < len; i++) {
+
+        c = text[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+              || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 static sprox_rc_t
 sprox_error_end(void *data, unsigned node, uint8_t *text, size_t len)
 {
+    size_t              i;
     sprox_str_t        *s;
     sprox_error_ctx_t  *ctx = data;
 
@@ -64,10 +92,24 @@ sprox_error_end(void *data, unsigned node, uint8_t *text, size_t len)
 
     case SPROX_ERROR_NODE_CODE:
         s = &ctx->error->code;
+
+        if (!sprox_error_code_valid(text, len)) {
+            return SPROX_OK;
+        }
+
         break;
 
     case SPROX_ERROR_NODE_MESSAGE:
         s = &ctx->error->message;
+
+        /* it must not forge lines of logs */
+
+        for (i = 0; i < len; i++) {
+            if (text[i] < 0x20 || text[i] == 0x7f) {
+                text[i] = ' ';
+            }
+        }
+
         break;
 
     case SPROX_ERROR_NODE_REGION:

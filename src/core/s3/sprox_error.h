@@ -12,6 +12,7 @@
 
 
 #define SPROX_ERROR_XML_MAX     (64 * 1024)   /* bytes read of an origin's */
+#define SPROX_ERROR_CODE_MAX    128           /* bytes of its code */
 
 
 typedef enum {
@@ -72,8 +73,8 @@ void sprox_error_write(sprox_buf_t *out, sprox_str_t code,
  */
 
 typedef struct {
-    sprox_str_t  code;
-    sprox_str_t  message;
+    sprox_str_t  code;              /* letters, digits, '.', '_', '-' */
+    sprox_str_t  message;           /* control characters are spaces */
     sprox_str_t  region;            /* AuthorizationHeaderMalformed,
                                        redirects */
     sprox_str_t  endpoint;          /* PermanentRedirect */
@@ -84,7 +85,8 @@ typedef struct {
  * Reads an S3 error document (also one in an ErrorResponse, as STS sends).
  * SPROX_OK; SPROX_INVALID: not XML, no Error element, a DTD; SPROX_LIMIT:
  * too deep, or larger than SPROX_ERROR_XML_MAX; SPROX_NOMEM.  Other than
- * SPROX_OK, *error is empty.  libxml2, no network, no DTD, no entities.
+ * SPROX_OK, *error is empty.  libxml2, no network, no DTD, no entities.  A
+ * code that is none (other characters, SPROX_ERROR_CODE_MAX) is passed over.
  */
 sprox_rc_t sprox_error_parse(const sprox_mem_t *mem, sprox_str_t xml,
     sprox_error_t *error);

@@ -15,6 +15,7 @@
 
 static ngx_http_sprox_ctx_t *ngx_http_sprox_create_ctx(
     ngx_http_request_t *r);
+static void ngx_http_sprox_hide_query(ngx_http_request_t *r);
 static sprox_str_t ngx_http_sprox_vhost(ngx_http_request_t *r,
     ngx_http_sprox_main_conf_t *mcf);
 static ngx_int_t ngx_http_sprox_check(ngx_http_request_t *r,
@@ -46,6 +47,8 @@ ngx_http_sprox_handler(ngx_http_request_t *r)
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_http_sprox_hide_query(r);
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
 
@@ -102,6 +105,58 @@ ngx_http_sprox_create_ctx(ngx_http_request_t *r)
     ngx_http_set_ctx(r, ctx, ngx_http_sprox_module);
 
     return ctx;
+}
+
+
+/*
+ * A presigned query lets whoever reads it do what it signs, until it expires:
+ * it is kept out of $request and of what nginx adds to lines of the error log.
+ */
+
+static void
+ngx_http_sprox_hide_query(ngx_http_request_t *r)
+{
+    u_char     *p, *last, *query;
+    ngx_str_t   line;
+
+    last = r->args.data + r->args.len;
+
+    if (r->args.len == 0
+        || (ngx_strlcasestrn(r->args.data, last, (u_char *) "signature",
+                             sizeof("signature") - 2)
+            == NULL
+            && ngx_strlcasestrn(r->args.data, last,
+                                (u_char *) "security-token",
+                                sizeof("security-token") - 2)
+               == NULL))
+    {
+        return;
+    }
+
+    p = r->request_line.data;
+    query = ngx_strlchr(p, p + r->request_line.len, '?');
+
+    if (query == NULL) {
+        return;
+    }
+
+    line.len = query - p;
+    line.data = ngx_pnalloc(r->pool, line.len + 1 + r->http_protocol.len);
+
+    if (line.data == NULL) {
+        line.len = 0;
+
+    } else if (r->http_protocol.len) {
+        p = ngx_cpymem(line.data, p, line.len);
+        *p++ = ' ';
+        p = ngx_cpymem(p, r->http_protocol.data, r->http_protocol.len);
+        line.len = p - line.data;
+
+    } else {
+        ngx_memcpy(line.data, p, line.len);
+    }
+
+    r->request_line = line;
 }
 
 

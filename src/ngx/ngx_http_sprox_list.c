@@ -191,6 +191,11 @@ ngx_http_sprox_list_streams(ngx_http_sprox_listing_t *l,
         return NGX_ERROR;
     }
 
+    if (l->nowhere && l->nstreams == 0 && !l->named) {
+        *code = SPROX_ERR_NO_SUCH_BUCKET;
+        return NGX_ERROR;
+    }
+
     return NGX_OK;
 }
 
@@ -237,12 +242,14 @@ ngx_http_sprox_list_stream(ngx_http_sprox_listing_t *l,
         return NGX_ERROR;
     }
 
+    if (!alias->origin->dialect->bucket_valid(sprox_buf_get(&s->ask.bucket))) {
+        l->nowhere = 1;
+        return NGX_OK;
+    }
+
     /* no key is that long: nothing there, or nothing after it */
 
-    if (s->ask.prefix.len > SPROX_KEY_MAX
-        || !alias->origin->dialect->bucket_valid(
-                                            sprox_buf_get(&s->ask.bucket)))
-    {
+    if (s->ask.prefix.len > SPROX_KEY_MAX) {
         return NGX_OK;
     }
 

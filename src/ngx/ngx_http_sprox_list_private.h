@@ -66,6 +66,8 @@ struct ngx_http_sprox_listing_s {
     unsigned                       named:1;    /* an alias names the bucket,
                                                   without a variable */
     unsigned                       running:1;  /* fetches were started */
+    unsigned                       nowhere:1;  /* an alias makes of it a name
+                                                  that no bucket can have */
     unsigned                       asked:1;    /* an origin was */
 };
 

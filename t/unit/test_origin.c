@@ -314,7 +314,8 @@ test_gcs_bucket(void **state)
         { ".abc", SPROX_INVALID }, { "abc.", SPROX_INVALID },
         { "a..b", SPROX_INVALID }, { "Abc", SPROX_INVALID },
         { "a/b", SPROX_INVALID }, { "a b", SPROX_INVALID },
-        { "a\r\nb", SPROX_INVALID }
+        { "a\r\nb", SPROX_INVALID }, { "127.0.0.1", SPROX_INVALID },
+        { "127.0.0.a", SPROX_OK }
     };
 
     (void) state;

@@ -111,7 +111,8 @@ sprox_gcs_read_stored(sprox_origin_resp_t *resp, sprox_str_t value)
 
 /*
  * Google's "Bucket naming guidelines": 3 to 63 of a-z 0-9 - _ between
- * letters or digits; with dots up to 222 in all and 63 between the dots.
+ * letters or digits; with dots up to 222 in all and 63 between the dots; no
+ * IPv4 address.
  */
 
 static int
@@ -160,5 +161,5 @@ sprox_gcs_bucket_valid(sprox_str_t bucket)
         }
     }
 
-    return 1;
+    return !sprox_bucket_ipv4(bucket);
 }

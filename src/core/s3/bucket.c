@@ -24,7 +24,7 @@ sprox_bucket_edge(uint8_t c)
 
 /* Four groups of one to three digits: S3 refuses whatever looks like it. */
 
-static int
+int
 sprox_bucket_ipv4(sprox_str_t s)
 {
     size_t  i, digits, groups;

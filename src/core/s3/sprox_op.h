@@ -81,6 +81,9 @@ void sprox_s3_request_free(const sprox_mem_t *mem, sprox_s3_request_t *req);
  */
 int sprox_bucket_valid(sprox_str_t bucket);
 
+/* Four groups of digits with dots between, which no store takes for a name. */
+int sprox_bucket_ipv4(sprox_str_t s);
+
 /*
  * The bucket of a virtual-hosted Host header, given one domain of
  * sprox_domain: "b.s3.example.com:9000" and "s3.example.com" give "b".

@@ -1,0 +1,401 @@
+"""
+What clients cannot do: have anything of theirs sent to an origin or kept in
+a cache key, get at what their alias does not show, leave a directory, pass a
+limit, or read a secret.
+"""
+
+import os
+import re
+import shutil
+import socket
+import stat
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from harness.sprox import (LOG, cache_files, cache_keys, error_code, over,
+                           serve)
+
+BODY = bytes(range(256)) * 40
+MARK = "sprOXLeak"                      # in all that a client sends
+
+
+# forwarding
+
+# A signed request of ours; nothing else ever goes to an origin.
+FIXED = {"user-agent": "sprox", "accept-encoding": "identity",
+         "connection": "keep-alive"}
+SIGNED = {"authorization", "x-amz-date", "x-amz-content-sha256",
+          "x-amz-security-token"}
+OBJECT = {"range", "if-match", "if-none-match"}
+ARGUMENTS = {"list-type=2", "encoding-type=url", "prefix=p", "delimiter=%2F",
+             "max-keys=8", "fetch-owner=true", "start-after=p1",
+             "partNumber=1"}
+
+LEAKS = {
+    "Authorization": f"AWS4-HMAC-SHA256 Credential={MARK}/20260101/us-east-1/"
+                     f"s3/aws4_request, SignedHeaders=host;x-amz-date, "
+                     f"Signature={'ab' * 32}",
+    "Cookie": f"session={MARK}", "Proxy-Authorization": f"Basic {MARK}",
+    "X-Amz-Security-Token": MARK, "X-Amz-Date": "20260101T000000Z",
+    "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD",
+    "x-amz-request-payer": MARK, "x-amz-expected-bucket-owner": MARK,
+    "x-amz-checksum-mode": MARK, "x-amz-copy-source": f"/other/{MARK}",
+    "x-amz-server-side-encryption-customer-key": MARK,
+    "x-amz-meta-a": MARK, "X-Goog-User-Project": MARK,
+    "X-Forwarded-For": "10.9.8.7", "X-Forwarded-Host": MARK,
+    "X-Original-URL": f"/{MARK}", "X-Rewrite-URL": f"/{MARK}",
+    "X-HTTP-Method-Override": "DELETE", "Forwarded": f"for={MARK}",
+    "Via": f"1.1 {MARK}", "Referer": f"http://{MARK}/",
+    "User-Agent": MARK, "Accept": f"text/{MARK}", "Accept-Encoding": "gzip",
+    "Origin": f"http://{MARK}", "From": MARK, "Pragma": MARK,
+    "Cache-Control": f"no-cache, {MARK}", "TE": "trailers",
+    "Upgrade": "h2c", "Expect": "100-continue", "Max-Forwards": "1",
+    "traceparent": MARK, "Content-Type": MARK, "X-Custom": MARK,
+}
+PRESIGNED = (f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={MARK}"
+             f"%2F20260101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date="
+             f"20260101T000000Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host&"
+             f"X-Amz-Signature={'cd' * 32}&X-Amz-Security-Token={MARK}")
+PRESIGNED_2 = f"AWSAccessKeyId={MARK}&Signature={MARK}%3D&Expires=1893456000"
+
+REQUESTS = [
+    ("GET", "/bucket/key", {}), ("HEAD", "/bucket/head", {}),
+    ("GET", "/bucket/range", {"Range": "bytes=5-9"}),
+    ("GET", "/bucket/suffix", {"Range": "bytes=-9"}),
+    ("GET", "/bucket/cond", {"If-None-Match": f'"{MARK}"',
+                             "If-Match": "*", "If-Range": f'"{MARK}"'}),
+    ("GET", "/bucket/part?partNumber=1", {}),
+    ("GET", f"/bucket/over?response-content-type={MARK}&x-id=GetObject", {}),
+    ("GET", "/bucket?list-type=2&prefix=p&delimiter=%2F&max-keys=7"
+            "&fetch-owner=true&start-after=p1", {}),
+    ("GET", "/bucket?prefix=p&delimiter=%2F&max-keys=7&marker=p1", {}),
+    ("HEAD", "/bucket", {}), ("GET", "/bucket?location", {}), ("GET", "/", {}),
+    ("GET", "/bucket/missing", {}),
+]
+
+
+@pytest.mark.parametrize("cache", ["nvme", "off"])
+@pytest.mark.parametrize("query", ["", PRESIGNED, PRESIGNED_2])
+def test_nothing_of_a_client_is_forwarded(make_nginx, origin, query, cache):
+    for key in "key", "head", "range", "suffix", "cond", "part", "over":
+        origin.put("bucket", key, BODY)
+    nginx = serve(make_nginx, origin.endpoint, cache=cache,
+                  credentials="static AKOURS SKOURS TOKENOURS")
+
+    with nginx.client() as client:
+        for method, target, headers in REQUESTS:
+            if query:
+                target += ("&" if "?" in target else "?") + query
+            response = client.request(method, target, {**LEAKS, **headers})
+            assert response.status in (200, 206, 404), (target, response)
+
+    requests = origin.requests()
+    assert len(requests) >= len(REQUESTS) - 1       # ?location asks nothing
+    for entry in requests:
+        assert {n: entry.headers[n] for n in FIXED} == FIXED, entry
+        assert entry.headers["host"] == f"127.0.0.1:{origin.port}"
+        allowed = {"host", *FIXED, *SIGNED}
+        if entry.operation.endswith("Object"):
+            allowed |= OBJECT
+        assert set(entry.headers) <= allowed, entry
+        assert SIGNED <= set(entry.headers)
+        assert "AKOURS/" in entry.headers["authorization"]
+        assert entry.headers["x-amz-security-token"] == "TOKENOURS"
+        assert entry.method in ("GET", "HEAD")
+        assert set(filter(None, entry.query.split("&"))) <= ARGUMENTS, entry
+        if cache == "nvme":
+            # (without a cache the origin may answer a condition itself)
+            assert MARK not in repr(entry)
+
+
+def test_cache_keys_hold_nothing_of_a_client(make_nginx, origin):
+    """One object is one slice, whoever asks with whatever."""
+    known = origin.put("bucket", "key", BODY)
+    nginx = serve(make_nginx, origin.endpoint, more="sprox_list cached 5m;")
+    for query in "", PRESIGNED, PRESIGNED_2, "x-id=GetObject", f"foo={MARK}":
+        for headers in {}, LEAKS:
+            response = nginx.get(f"/bucket/key?{query}", headers)
+            assert response.body == BODY
+            page = nginx.get(f"/bucket?list-type=2&{query}", headers)
+            assert page.status == 200
+
+    assert origin.count(operation="GetObject") == 1
+    assert origin.count(operation="ListObjectsV2") == 1
+    assert sorted(cache_keys(nginx)) == [
+        f"sprox store bucket key {known.etag}-{len(BODY)} 65536 0",
+        "sprox-list store bucket prefix= delimiter= max=1000 after="]
+    for path in cache_files(nginx):
+        assert MARK.encode() not in path.read_bytes()
+    metrics = nginx.get("/metrics").text
+    assert MARK not in metrics
+
+
+def test_presigned_queries_are_not_logged(make_nginx, origin):
+    """A presigned URL is a credential, until it expires."""
+    origin.bucket("bucket")
+    nginx = serve(make_nginx, origin.endpoint, http_more="")
+    for query in PRESIGNED, PRESIGNED_2:
+        assert nginx.get(f"/bucket/absent?{query}").status == 404
+        assert nginx.request("PUT", f"/bucket/key?{query}").status == 501
+        assert nginx.get(f"/bucket?{query}&list-type=7").status == 400
+    nginx.get("/bucket/absent?plain=seen")
+    log = nginx.wait_log('request: "GET /bucket/absent[?]plain=seen HTTP/1.1"')
+    assert log
+    assert "answered 404 NoSuchKey" in nginx.log()
+    assert 'request: "GET /bucket/absent HTTP/1.1"' in nginx.log()
+    assert 'request: "PUT /bucket/key HTTP/1.1"' in nginx.log()
+    logs = nginx.log() + "".join(nginx.access_log())
+    assert MARK not in logs
+    assert "cd" * 32 not in logs
+
+
+# names
+
+ODD = ["a b", "a%b", "a?b", "a#b", "a\r\nHost: evil\r\n\r\nGET /x HTTP/1.1",
+       "a HTTP/1.1", "a\tb", "a\x7fb", "a\x01b", "a\nb", "\\..\\x", "@evil/x",
+       "//evil.test/x", "http://evil.test/", "%2e%2e/x", "%0d%0aX: y", "a&b=c",
+       "*", "?", "#", "é", "a/../b", "a/./b", "...", "..a/b..", "a//b"]
+
+
+def encoded(key: str) -> str:
+    return "".join(chr(b) if chr(b).isalnum() and b < 128 or chr(b) in "-_.~/"
+                   else f"%{b:02X}" for b in key.encode())
+
+
+@pytest.mark.parametrize("style", ["path", "virtual"])
+def test_keys_stay_in_the_request_line(make_nginx, origin, dns, style):
+    for name in "s3.test", "bucket.s3.test":
+        dns.names[name] = ["127.0.0.1"]
+    nginx = make_nginx("""
+        resolver @dns@ ipv6=off;
+        proxy_cache_path @dir@/cache keys_zone=nvme:8m;
+        sprox_origin store {
+            endpoint http://s3.test:@origin@; region us-east-1; style @style@;
+            credentials anonymous;
+        }
+        sprox_alias $bucket { target store://$bucket/; cache nvme; }
+        server { listen 127.0.0.1:@port@; location / { sprox on; } }""",
+        dns=dns.address, origin=origin.port, style=style)
+    for key in ODD:
+        origin.journal.clear()
+        origin.put("bucket", key, key.encode())
+        response = nginx.get("/bucket/" + encoded(key))
+        assert response.body == key.encode(), key
+        entry, = origin.requests()
+        assert entry.path == ("/bucket/" if style == "path" else "/") \
+            + encoded(key)
+        assert entry.query == "" and entry.key == key
+        assert entry.headers["host"].endswith(f":{origin.port}")
+        assert "evil" not in repr(entry.headers)
+
+
+HOSTS = ["evil.test", "bucket.evil.test", "a@b", "127.0.0.1:1", "[::1]",
+         "..s3.test", "a..s3.test", "-a.s3.test", "s3.test.", "%2e%2e.s3.test",
+         "a_b.s3.test", "x" * 64 + ".s3.test", "a/b.s3.test"]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_hosts_lead_nowhere_else(make_nginx, origin, host):
+    """Whatever the Host says, it is a bucket of the origin's or nothing."""
+    origin.put("bucket", "key", BODY)
+    nginx = serve(make_nginx, origin.endpoint,
+                  http_more=LOG + "sprox_domain s3.test;")
+    for target in "/bucket/key", "http://evil.test/bucket/key", "//bucket/key":
+        response = nginx.get(target, {"Host": host})
+        assert response.status == 400 or response.status == 404 \
+            or response.body == BODY
+    for entry in origin.requests():
+        assert entry.headers["host"] == f"127.0.0.1:{origin.port}"
+        assert re.fullmatch("[a-z0-9]([a-z0-9.-]*[a-z0-9])?", entry.bucket)
+
+
+BUCKETS = ["..", ".", "a..b", "-ab", "ab-", "AB", "a_b", "ab", "a" * 64,
+           "127.0.0.1", "a%2Fb", "a%2F..%2Fb", "a%00b", "a%0d%0ab", "a%20b",
+           "a%3Fb", "a%23b", "a%40b", "a%3A80", "%2e%2e", "%C3%A9", "a,b"]
+
+
+@pytest.mark.parametrize("dialect", ["s3", "gcs", "file"])
+def test_bucket_names_are_checked_first(make_nginx, origin, tmp_path, dialect):
+    (tmp_path / "root/bucket").mkdir(parents=True)
+    (tmp_path / "secret").write_text("SECRET")
+    nginx = make_nginx("""
+        proxy_cache_path @dir@/cache keys_zone=nvme:8m;
+        sprox_origin store { @origin@ }
+        sprox_alias $bucket { target store://$bucket/; cache nvme; }
+        server { listen 127.0.0.1:@port@; location / { sprox on; } }""",
+        origin=f"dialect file; root {tmp_path}/root;" if dialect == "file"
+        else f"dialect {dialect}; endpoint {origin.endpoint}; region us-east-1;"
+             f" credentials anonymous;")
+    for name in BUCKETS:
+        if dialect == "gcs" and name == "a_b":
+            continue                    # Google's rules have it
+        for target in f"/{name}/key", f"/{name}", f"/{name}?list-type=2":
+            response = nginx.get(target)
+            assert response.status in (400, 404), (target, response)
+    assert origin.requests() == []
+
+
+# aliases
+
+def test_keys_do_not_leave_their_alias(make_nginx, versity, bucket):
+    """The store takes ".." for the directory above; S3 has it as a name."""
+    versity.put(bucket, {"in/a": b"inside", "in/x/a": b"below",
+                         "secret": b"SECRET", "out/b": b"SECRET"})
+    versity.put(bucket + "2", {"x": b"SECRET"})
+    nginx = over(make_nginx, versity, http_more=LOG + f"""
+        sprox_alias table {{ target store://{bucket}/in/; }}
+        sprox_alias tab-2/raw {{ target store://{bucket}/in/; }}
+        sprox_alias tab-3/$y/$m {{ target store://{bucket}/in/$y/$m; }}
+        sprox_alias tab-4/$y {{ target store://{bucket}/in/.$y; }}""")
+    assert nginx.get("/table/a").body == b"inside"
+    assert nginx.get("/table/x/../a").body == b"inside"
+    assert nginx.get("/tab-2/raw/x/a").body == b"below"
+
+    versity.journal.clear()
+    for target in (
+            "/table/../secret", "/table/%2e%2e/secret", "/table/..%2fsecret",
+            "/table/x/../../secret", "/table//../secret", "/table/./../secret",
+            "/table/..", "/table/../in/a", "/tab-2/raw/../secret",
+            "/tab-2/raw/..%2fsecret", "/tab-2/raw/../in/a",
+            "/tab-3/../out/b", "/tab-3/x/../../secret", "/tab-3/x/../../out/b",
+            "/tab-4/./secret", f"/{bucket}/../{bucket}2/x",
+            f"/{bucket}/x/../../{bucket}2/x"):
+        for method in "GET", "HEAD", "PURGE":
+            response = nginx.request(method, target)
+            assert response.status == 400, (method, target, response)
+            if method == "GET":
+                assert error_code(response) == "InvalidURI"
+    assert versity.journal.requests() == []
+
+
+# the file dialect
+
+FILES = """
+    proxy_cache_path @dir@/cache keys_zone=nvme:8m;
+    sprox_origin disk { dialect file; root @root@; }
+    sprox_cache @cache@;
+    sprox_valid 0;
+    sprox_valid_missing 0;
+    sprox_alias $bucket { target disk://$bucket/; }
+    server { listen 127.0.0.1:@port@; location / { sprox on; } }
+"""
+
+
+@pytest.fixture
+def root():
+    """Not below pytest's own folders, which only their owner may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="sprox-safety-"))
+    os.chmod(folder, 0o755)
+    (folder / "root/bucket/dir").mkdir(parents=True)
+    (folder / "root/bucket/key").write_text("public")
+    (folder / "root/bucket/dir/key").write_text("public")
+    (folder / "outside").mkdir()
+    (folder / "outside/key").write_text("SECRET")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("cache", ["nvme", "off"])
+def test_the_root_is_not_left(make_nginx, root, cache):
+    bucket = root / "root/bucket"
+    outside = root / "outside"
+    (bucket / "link").symlink_to(outside / "key")
+    (bucket / "relative").symlink_to("../../outside/key")
+    (bucket / "inner").symlink_to("key")
+    (bucket / "linkdir").symlink_to(outside)
+    (bucket / "dir/up").symlink_to("..")
+    (bucket / "magic").symlink_to("/proc/self/root/etc/passwd")
+    (bucket / "loop").symlink_to("loop")
+    (root / "root/linked").symlink_to(outside)
+    os.mkfifo(bucket / "fifo")
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(bucket / "socket"))
+    devices = []
+    if os.getuid() == 0:
+        try:
+            os.mknod(bucket / "zero", 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+            devices = ["zero"]
+        except PermissionError:         # a container without mknod
+            pass
+
+    nginx = make_nginx(FILES, root=root / "root", cache=cache)
+    assert nginx.get("/bucket/key").body == b"public"
+    for key in ("link", "relative", "inner", "linkdir/key", "linkdir",
+                "dir/up/key", "magic", "loop", "fifo", "socket", *devices,
+                "dir", "dir/", "key/", "key/x", "../outside/key",
+                "dir/../../../outside/key", "dir/../key", "./key", "dir//key",
+                "/key", ".", "..", "%2e%2e/%2e%2e/outside/key"):
+        for method in "GET", "HEAD":
+            response = nginx.request(method, f"/bucket/{key}")
+            assert response.status in (400, 404), (key, response)
+            assert b"SECRET" not in response.body
+    for bad in "linked", "..", "%2e%2e", "bucket%2f..", ".":
+        assert nginx.get(f"/{bad}/key").status in (400, 404), bad
+
+    listing = nginx.get("/bucket?list-type=2").text
+    assert re.findall("<Key>(.*?)</Key>", listing) == ["dir/key", "key"]
+    for prefix in ("linkdir%2F", "dir%2Fup%2F", "..%2F", "%2F", "dir%2F..%2F",
+                   "..%2F..%2Foutside%2F", ".%2F"):
+        listing = nginx.get(f"/bucket?list-type=2&prefix={prefix}").text
+        assert "<KeyCount>0</KeyCount>" in listing, prefix
+    assert nginx.get("/linked?list-type=2").status == 404
+    names = re.findall("<Name>(.*?)</Name>", nginx.get("/").text)
+    assert names == ["bucket"]
+    sock.close()
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "bucket"])
+def test_a_link_that_comes_meanwhile(make_nginx, root, what):
+    """A file, its folder or its bucket is swapped for a link and back."""
+    place = {"file": "bucket/dir/key", "folder": "bucket/dir",
+             "bucket": "bucket"}[what]
+    place, spare = root / "root" / place, root / "spare"
+    target = {"file": root / "outside/key", "folder": root / "outside",
+              "bucket": root / "outside"}[what]
+    (root / "outside/dir").mkdir()
+    (root / "outside/dir/key").write_text("SECRET")
+    nginx = make_nginx(FILES, root=root / "root", cache="off")
+    stop = threading.Event()
+    swaps = []
+
+    def swap():
+        while not stop.is_set():
+            place.rename(spare)
+            place.symlink_to(target)
+            place.unlink()
+            spare.rename(place)
+            swaps.append(1)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        seen = set()
+        with nginx.client() as client:
+            while len(seen) < 2 or len(swaps) < 500:
+                response = client.request("GET", "/bucket/dir/key")
+                seen.add(response.status)
+                assert (response.status, response.body) == (200, b"public") \
+                    or response.status in (404, 503), response
+                listing = client.request("GET", "/bucket?list-type=2")
+                assert b"outside" not in listing.body
+    finally:
+        stop.set()
+        thread.join()
+    assert 200 in seen
+
+
+def test_what_may_not_be_read(make_nginx, root):
+    bucket = root / "root/bucket"
+    (bucket / "key").chmod(0)
+    (bucket / "dir").chmod(0)
+    words = {"user": "user nobody nogroup;"} if os.getuid() == 0 else {}
+    nginx = make_nginx(FILES, root=root / "root", cache="off", **words)
+    for target in "/bucket/key", "/bucket/dir/key", "/bucket?list-type=2":
+        response = nginx.get(target)
+        assert response.status == 403, (target, response)
+        assert error_code(response) == "AccessDenied"
+    assert "Permission denied" in nginx.log()
+    (bucket / "dir").chmod(0o755)

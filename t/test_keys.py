@@ -135,6 +135,11 @@ def test_paths_that_are_none(filled, sprox):
         response = sprox.get(path)
         assert response.status == 400, path
         assert b"<center>nginx" in response.body, path
+    # the dots leave the bucket, and in it there is nothing above
+    for path in ("/bucket/../a", "/bucket/..", "/bucket/a/../../b"):
+        response = sprox.get(path)
+        assert (response.status, error_code(response)) \
+            == (400, "InvalidURI"), path
     assert filled.requests() == []
 
 

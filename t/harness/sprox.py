@@ -22,7 +22,7 @@ HTTP = """
     sprox_valid_missing 0;
     sprox_slice @slice@;
     sprox_fill @fill@;
-    sprox_alias $bucket { target store://$bucket/; }
+    @aliases@
     @http_more@
     server {
         listen 127.0.0.1:@port@@listen_more@;
@@ -32,6 +32,7 @@ HTTP = """
     }
 """
 
+ALIASES = "sprox_alias $bucket { target store://$bucket/; }"
 SLICE, FILL = 64 << 10, 256 << 10
 
 LOG = """log_format sprox "$request_method $status $sprox_alias "
@@ -48,8 +49,8 @@ def serve(make_nginx, endpoint: str, **words):
     defaults = {"credentials": "anonymous", "retries": "0", "cache": "nvme",
                 "valid": "1h", "slice": "64k", "fill": "256k",
                 "http_more": LOG, "listen_more": "", "server_more": "",
-                "more": "", "origin_more": "", "max_size": "2g",
-                "endpoint": endpoint}
+                "more": "", "aliases": ALIASES, "origin_more": "",
+                "max_size": "2g", "endpoint": endpoint}
     return make_nginx(HTTP, **{**defaults, **words})
 
 

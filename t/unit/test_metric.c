@@ -65,6 +65,8 @@ test_write(void **state)
     const sprox_str_t  values[] = {
         S("a\\b\"c\nd\t{}=,"), S("GetObject"), S("")
     };
+    const sprox_str_t  text = S("\xc3\xa9%");
+    const sprox_str_t  bytes = S("tbl/\xe9\"%");
 
     (void) state;
 
@@ -74,6 +76,8 @@ test_write(void **state)
     sprox_metric_head(&b, SPROX_METRIC_REQUESTS);
     sprox_metric_sample(&b, SPROX_METRIC_REQUESTS, values, UINT64_MAX);
     sprox_metric_sample(&b, SPROX_METRIC_ORIGIN_BYTES, values + 1, 7);
+    sprox_metric_sample(&b, SPROX_METRIC_ORIGIN_BYTES, &text, 8);
+    sprox_metric_sample(&b, SPROX_METRIC_ORIGIN_BYTES, &bytes, 9);
     sprox_metric_head(&b, SPROX_METRIC_FILLS_IN_FLIGHT);
     sprox_metric_sample(&b, SPROX_METRIC_FILLS_IN_FLIGHT, NULL, 0);
 
@@ -84,6 +88,8 @@ test_write(void **state)
         "sprox_requests_total{alias=\"a\\\\b\\\"c\\nd\t{}=,\","
         "operation=\"GetObject\",status=\"\"} 18446744073709551615\n"
         "sprox_origin_bytes_total{origin=\"GetObject\"} 7\n"
+        "sprox_origin_bytes_total{origin=\"\xc3\xa9%\"} 8\n"
+        "sprox_origin_bytes_total{origin=\"tbl/%E9%22%25\"} 9\n"
         "# HELP sprox_fills_in_flight Fills that are under way.\n"
         "# TYPE sprox_fills_in_flight gauge\n"
         "sprox_fills_in_flight 0\n");

@@ -10,6 +10,8 @@
  */
 
 #include "sprox_metric.h"
+#include "sprox_uri.h"
+#include "sprox_xml.h"
 
 
 #define COUNTER  "counter"
@@ -152,7 +154,16 @@ sprox_metric_sample(sprox_buf_t *out, sprox_metric_t metric,
         sprox_buf_char(out, i ? ',' : '{');
         sprox_buf_text(out, info->labels[i]);
         sprox_buf_text(out, "=\"");
-        escape(out, values[i], 1);
+
+        /* the format knows no bytes but UTF-8 */
+
+        if (sprox_xml_utf8_valid(values[i])) {
+            escape(out, values[i], 1);
+
+        } else {
+            sprox_uri_encode(out, values[i], 1);
+        }
+
         sprox_buf_char(out, '"');
     }
 

@@ -42,8 +42,8 @@ const sprox_metric_info_t *sprox_metric_info(sprox_metric_t metric);
 void sprox_metric_head(sprox_buf_t *out, sprox_metric_t metric);
 
 /*
- * One sample; values in the order of the table's labels (UTF-8, escaped
- * here); NULL for a metric without labels.
+ * One sample; values in the order of the table's labels (escaped here; one
+ * that is no UTF-8 is percent-encoded); NULL for a metric without labels.
  */
 void sprox_metric_sample(sprox_buf_t *out, sprox_metric_t metric,
     const sprox_str_t *values, uint64_t n);

@@ -112,8 +112,8 @@ static ngx_command_t  ngx_http_sprox_commands[] = {
                                ngx_http_sprox_set_fill),
     ngx_http_sprox_policy_word("list", NGX_CONF_TAKE12,
                                ngx_http_sprox_set_list),
-    ngx_http_sprox_policy_word("read_ahead", NGX_CONF_ANY,
-                               ngx_http_sprox_set_unsupported),
+    ngx_http_sprox_policy_word("read_ahead", NGX_CONF_TAKE1,
+                               ngx_http_sprox_set_read_ahead),
     ngx_http_sprox_policy_word("reload", NGX_CONF_ANY,
                                ngx_http_sprox_set_unsupported),
     ngx_http_sprox_policy_word("head", NGX_CONF_ANY,
@@ -187,7 +187,7 @@ ngx_module_t  ngx_http_sprox_module = {
     ngx_http_sprox_commands,               /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_sprox_init_module,            /* init module */
     ngx_http_sprox_init_process,           /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */

@@ -46,6 +46,7 @@ typedef struct {
     time_t        stale;            /* 0: off */
     size_t        slice;
     size_t        fill;
+    size_t        read_ahead;
     ngx_uint_t    list;
     time_t        list_valid;       /* of "cached TIME" */
 } ngx_http_sprox_policy_t;
@@ -122,6 +123,7 @@ typedef struct {
     ngx_str_t                 catalog_file;
     time_t                    catalog_interval;
     ngx_shm_zone_t           *metrics_zone;
+    ngx_shm_zone_t           *flight_zone;
     ngx_resolver_t           *resolver;      /* NULL: the system's */
     ngx_msec_t                resolver_timeout;
     ngx_thread_pool_t        *thread_pool;

@@ -126,6 +126,21 @@ ngx_http_sprox_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
 
 ngx_int_t
+ngx_http_sprox_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_sprox_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_sprox_module);
+
+    if (mcf == NULL) {
+        return NGX_OK;
+    }
+
+    return ngx_http_sprox_flight_init_module(cycle, mcf->flight_zone);
+}
+
+
+ngx_int_t
 ngx_http_sprox_init_process(ngx_cycle_t *cycle)
 {
     ngx_http_sprox_main_conf_t  *mcf;
@@ -138,6 +153,10 @@ ngx_http_sprox_init_process(ngx_cycle_t *cycle)
 
     ngx_http_sprox_fill_init();
     ngx_http_sprox_metrics_start(mcf->metrics_zone);
+
+    if (ngx_http_sprox_flight_start(cycle, mcf->flight_zone) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_http_sprox_zone_start(cycle, mcf);
 }
@@ -200,6 +219,10 @@ ngx_http_sprox_conf_zones(ngx_conf_t *cf, ngx_http_sprox_conf_t *scf)
 
     if (scf->locations.nelts == 0) {
         return NGX_OK;
+    }
+
+    if (ngx_http_sprox_flight_init(cf, &mcf->flight_zone) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     return ngx_http_sprox_metrics_init(cf, mcf);

@@ -28,6 +28,8 @@
 #define NGX_HTTP_SPROX_VALID_MISSING    5
 #define NGX_HTTP_SPROX_SLICE            (512 * 1024)
 #define NGX_HTTP_SPROX_FILL             (2 * 1024 * 1024)
+#define NGX_HTTP_SPROX_READ_AHEAD       (32 * 1024 * 1024)
+#define NGX_HTTP_SPROX_READ_AHEAD_MAX   (256 * 1024 * 1024)
 
 #define NGX_HTTP_SPROX_KEEPALIVE        64
 #define NGX_HTTP_SPROX_CONNECT_TIMEOUT  5000
@@ -106,6 +108,7 @@ void *ngx_http_sprox_create_main_conf(ngx_conf_t *cf);
 void *ngx_http_sprox_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_sprox_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+ngx_int_t ngx_http_sprox_init_module(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_sprox_init_process(ngx_cycle_t *cycle);
 
 char *ngx_http_sprox_set_enable(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -219,6 +222,8 @@ char *ngx_http_sprox_set_stale(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_sprox_set_slice(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_sprox_set_fill(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_sprox_set_read_ahead(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_sprox_set_list(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

@@ -40,6 +40,7 @@ ngx_http_sprox_policy_unset(ngx_http_sprox_policy_t *policy)
     policy->stale = NGX_CONF_UNSET;
     policy->slice = NGX_CONF_UNSET_SIZE;
     policy->fill = NGX_CONF_UNSET_SIZE;
+    policy->read_ahead = NGX_CONF_UNSET_SIZE;
     policy->list = NGX_CONF_UNSET_UINT;
     policy->list_valid = 0;
 }
@@ -73,6 +74,10 @@ ngx_http_sprox_policy_merge(ngx_http_sprox_policy_t *policy,
         policy->fill = outer->fill;
     }
 
+    if (policy->read_ahead == NGX_CONF_UNSET_SIZE) {
+        policy->read_ahead = outer->read_ahead;
+    }
+
     if (policy->list == NGX_CONF_UNSET_UINT) {
         policy->list = outer->list;
         policy->list_valid = outer->list_valid;
@@ -91,6 +96,7 @@ ngx_http_sprox_policy_defaults(ngx_http_sprox_policy_t *policy)
     defaults.stale = 0;
     defaults.slice = NGX_HTTP_SPROX_SLICE;
     defaults.fill = NGX_CONF_UNSET_SIZE;
+    defaults.read_ahead = NGX_HTTP_SPROX_READ_AHEAD;
     defaults.list = NGX_HTTP_SPROX_LIST_ORIGIN;
     defaults.list_valid = 0;
 
@@ -580,6 +586,38 @@ ngx_http_sprox_set_fill(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     slcf->policy.fill = (size_t) size;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_sprox_set_read_ahead(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_sprox_loc_conf_t  *slcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value;
+
+    if (slcf->policy.read_ahead != NGX_CONF_UNSET_SIZE) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    size = ngx_strcmp(value[1].data, "off") == 0 ? 0
+                                                 : ngx_parse_size(&value[1]);
+
+    if (size == NGX_ERROR || size > NGX_HTTP_SPROX_READ_AHEAD_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\": write a size up "
+                           "to %dm, such as 32m, or \"off\"",
+                           &value[1], &cmd->name,
+                           NGX_HTTP_SPROX_READ_AHEAD_MAX / 1024 / 1024);
+        return NGX_CONF_ERROR;
+    }
+
+    slcf->policy.read_ahead = (size_t) size;
 
     return NGX_CONF_OK;
 }

@@ -3,8 +3,9 @@
  * who wait for them.
  *
  * Two tables, of this worker: slices in flight by their cache key, and
- * probes in flight by object.  Whoever needs what is in flight
- * joins it: within a worker a missing slice is fetched once.
+ * probes in flight by object.  Whoever needs what is in flight joins it.
+ * What another worker fetches stands in them as well, as `remote`: it is
+ * waited for here, and lands in the cache or the catalog.
  *
  * A probe is the first contact with an object, or the renewal of what is
  * known of it: a HEAD, or a GET whose response's header tells what the
@@ -18,6 +19,7 @@
 
 #include "ngx_http_sprox_cache.h"
 #include "ngx_http_sprox_fetch.h"
+#include "ngx_http_sprox_flight.h"
 
 
 typedef struct ngx_http_sprox_fill_s    ngx_http_sprox_fill_t;
@@ -55,7 +57,9 @@ void ngx_http_sprox_waiter_unlink(ngx_http_sprox_waiter_t *w);
 
 /*
  * A slice in flight.  Readers hold references; the descriptor lives as long
- * as the last.  Bytes come in two parts when a fill starts inside of it
+ * as the last, and the fill ends early when no slice of it has a reader.
+ * A remote slice has no file here: when it is done, the cache has it, or
+ * it is to be looked for again.  Bytes come in two parts when a fill starts inside of it
  * (a suffix range of an unknown object): first those from `from` on, then
  * those before.
  *
@@ -66,6 +70,8 @@ void ngx_http_sprox_waiter_unlink(ngx_http_sprox_waiter_t *w);
 struct ngx_http_sprox_slice_s {
     ngx_str_node_t                 node;     /* str: the cache key */
     ngx_queue_t                    queue;    /* in its fill */
+    ngx_http_sprox_fill_t         *fill;     /* NULL: none, or over */
+    ngx_http_sprox_flight_t        flight;
     ngx_pool_t                    *pool;
     ngx_uint_t                     refs;
     off_t                          start;    /* in the object */
@@ -78,16 +84,30 @@ struct ngx_http_sprox_slice_s {
     ngx_queue_t                    waiters;
     sprox_error_code_t             failure;  /* when failed */
     unsigned                       in_table:1;
-    unsigned                       ready:1;  /* header is known, file open */
+    unsigned                       remote:1; /* another worker's */
+    unsigned                       ready:1;  /* object holds, file open */
     unsigned                       done:1;
     unsigned                       failed:1;
     unsigned                       changed:1;  /* failed: another version */
+    unsigned                       unkept:1; /* failed: cannot be written */
 };
 
 
 /* The slice in flight of that key, with a reference for the caller, or NULL. */
 ngx_http_sprox_slice_t *ngx_http_sprox_slice_find(sprox_str_t key);
 
+/*
+ * Looks for slice `index` of an object that is not in the cache, or, with
+ * look, may be.  key: scratch.  NGX_DECLINED: it is in the cache (as far as
+ * memory tells); NGX_OK: it is in flight; NGX_AGAIN: it is missing and
+ * stands in the table from now on, for the caller to pass to fill_start();
+ * NGX_ERROR (memory).  *slice for NGX_OK and NGX_AGAIN: with a reference.
+ */
+ngx_int_t ngx_http_sprox_slice_look(ngx_http_sprox_spec_t *spec,
+    const sprox_object_t *object, uint64_t index, ngx_uint_t look,
+    sprox_buf_t *key, ngx_http_sprox_slice_t **slice);
+
+/* Lets go of a slice; a fill that has no reader left is broken off. */
 void ngx_http_sprox_slice_unref(ngx_http_sprox_slice_t *s);
 
 /* How many bytes may be read at an offset of the slice now. */
@@ -98,16 +118,16 @@ void ngx_http_sprox_slice_wait(ngx_http_sprox_slice_t *s,
 
 
 /*
- * Starts the fill of the run that begins with slice `index` of a known
- * object and ends before `end` (a byte offset), the first slice that is in
- * flight or cached, or spec->fill bytes.  The slices are then found by
- * ngx_http_sprox_slice_find().  The slice at `index` must be neither in
- * flight nor cached.  *to: where the run ends, in bytes of the object.
- * NGX_OK or NGX_ERROR (memory).
+ * Starts a fill of missing slices of a known object: those of index first
+ * to last, as slice_look() made them, in ring[index % nring].  What goes
+ * wrong, even at once, is told by the slices: they fail.
  */
-ngx_int_t ngx_http_sprox_fill_start(ngx_http_sprox_spec_t *spec,
-    const sprox_object_t *object, uint64_t index, uint64_t end,
-    uint64_t *to);
+void ngx_http_sprox_fill_start(ngx_http_sprox_spec_t *spec,
+    const sprox_object_t *object, ngx_http_sprox_slice_t **ring,
+    ngx_uint_t nring, uint64_t first, uint64_t last);
+
+/* Fills in flight in this worker. */
+ngx_uint_t ngx_http_sprox_fills(void);
 
 
 /* How a probe ended; in the memory of the waiter's pool. */
@@ -116,6 +136,7 @@ typedef enum {
     NGX_HTTP_SPROX_PROBE_WAITING = 0,
     NGX_HTTP_SPROX_PROBE_OBJECT,      /* object holds */
     NGX_HTTP_SPROX_PROBE_ABSENT,      /* the origin says so */
+    NGX_HTTP_SPROX_PROBE_LANDED,      /* another worker's: see the catalog */
     NGX_HTTP_SPROX_PROBE_ERROR,       /* status and error: the origin's */
     NGX_HTTP_SPROX_PROBE_FAILED       /* failure: no answer */
 } ngx_http_sprox_probe_result_e;
@@ -133,6 +154,8 @@ typedef struct {
     unsigned                       renewed:1;/* 304: what was known holds */
     unsigned                       outage:1; /* ERROR or FAILED: `stale` may
                                                 bridge it */
+    unsigned                       alone:1;  /* the caller's: other workers'
+                                                probes are not waited for */
     int                            status;
     sprox_error_t                  error;
     sprox_error_code_t             failure;

@@ -157,6 +157,7 @@ void
 ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o)
 {
     int64_t                   age;
+    ngx_uint_t                fresh;
     sprox_object_t            object;
     ngx_http_sprox_policy_t  *policy;
     static uint8_t            buf[SPROX_OBJECT_BUF];
@@ -174,10 +175,15 @@ ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o)
 
     age = ngx_http_sprox_now() - object.proved;
 
+    /* proved for this read, by the probe of another worker */
+
+    fresh = (o->landings && object.proved != o->proved);
+    o->proved = object.proved;
+
     if (object.absent) {
 
-        if (policy->valid_missing
-            && age <= (int64_t) policy->valid_missing * 1000)
+        if (fresh || (policy->valid_missing
+                      && age <= (int64_t) policy->valid_missing * 1000))
         {
             ngx_http_sprox_object_fail(o, SPROX_ERR_NO_SUCH_KEY, NULL);
             return;
@@ -204,7 +210,7 @@ ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o)
         return;
     }
 
-    if (policy->valid != NGX_HTTP_SPROX_VALID_IMMUTABLE
+    if (!fresh && policy->valid != NGX_HTTP_SPROX_VALID_IMMUTABLE
         && (policy->valid == 0 || age > (int64_t) policy->valid * 1000))
     {
         ngx_http_sprox_object_probe(o, &o->object, 1);
@@ -301,6 +307,17 @@ ngx_http_sprox_object_probed(ngx_event_t *ev)
         }
 
         ngx_http_sprox_object_answer(o);
+        break;
+
+    case NGX_HTTP_SPROX_PROBE_LANDED:
+
+        /* it may have found what is not kept: an error */
+
+        if (++o->landings >= NGX_HTTP_SPROX_LANDINGS) {
+            o->probe.alone = 1;
+        }
+
+        ngx_http_sprox_object_lookup(o);
         break;
 
     case NGX_HTTP_SPROX_PROBE_ABSENT:
@@ -569,6 +586,6 @@ ngx_http_sprox_object_cleanup(void *data)
     ngx_http_sprox_waiter_unlink(&o->waiter);
     ngx_http_sprox_waiter_unlink(&o->probe.waiter);
 
-    ngx_http_sprox_object_drop(o);
+    ngx_http_sprox_object_drop_all(o);
     ngx_http_sprox_object_leave(o);
 }

@@ -1,7 +1,8 @@
 /*
  * A read of an object, shared by the files that drive it:
  * ngx_http_sprox_object.c (what is known and asked), _object_send.c (bytes
- * out of slices), _object_pass.c (bytes that are not cached).
+ * out of slices), _object_source.c (where slices come from),
+ * _object_pass.c (bytes that are not cached).
  */
 
 #ifndef _NGX_HTTP_SPROX_OBJECT_PRIVATE_H_INCLUDED_
@@ -11,6 +12,7 @@
 #include "ngx_http_sprox_error.h"
 #include "ngx_http_sprox_fill.h"
 #include "ngx_http_sprox_object.h"
+#include "sprox_plan.h"
 
 
 /* How often a read starts again because the object changed meanwhile. */
@@ -18,6 +20,12 @@
 
 /* How often the fill that a response waits on may fail in its middle. */
 #define NGX_HTTP_SPROX_REFILLS      2
+
+/* How many probes of other workers are waited for before one's own. */
+#define NGX_HTTP_SPROX_LANDINGS     2
+
+/* Fills in a worker beyond which nobody reads ahead. */
+#define NGX_HTTP_SPROX_AHEAD_FILLS  128
 
 
 struct ngx_http_sprox_object_s {
@@ -31,14 +39,22 @@ struct ngx_http_sprox_object_s {
     uint64_t                        parts;      /* x-amz-mp-parts-count */
 
     ngx_http_sprox_probe_waiter_t   probe;
+    int64_t                         proved;     /* when the catalog said so */
+    ngx_uint_t                      landings;
     sprox_object_t                  object;     /* strings in r->pool */
 
     uint64_t                        start;      /* what is sent: half-open */
     uint64_t                        end;
     uint64_t                        pos;
 
-    uint64_t                        fill_from;  /* the last run that was */
-    uint64_t                        fill_to;    /* fetched for this read */
+    uint64_t                        fill_from;  /* what the probe fetched: */
+    uint64_t                        fill_to;    /* half-open */
+
+    /* the slices ahead that were in flight when they were looked at, by
+       index modulo nring; with a reference */
+    sprox_plan_t                    plan;
+    ngx_http_sprox_slice_t        **ring;
+    ngx_uint_t                      nring;
 
     /* where the bytes at pos come from: one of the two, or none */
     uint64_t                        index;      /* of the slice */
@@ -46,7 +62,8 @@ struct ngx_http_sprox_object_s {
     ngx_http_sprox_waiter_t         waiter;
     ngx_http_sprox_cache_entry_t    entry;      /* in the cache */
     ngx_pool_t                     *entry_pool;
-    sprox_buf_t                     key;        /* of the slice */
+    sprox_buf_t                     key;        /* of slice key_index, when */
+    uint64_t                        key_index;  /* keyed */
 
     ngx_file_t                      file;
     ngx_buf_t                       buf;
@@ -64,6 +81,9 @@ struct ngx_http_sprox_object_s {
     unsigned                        opened:1;   /* entry holds */
     unsigned                        sending:1;  /* body: header was sent */
     unsigned                        busy:1;     /* buf is not sent yet */
+    unsigned                        keyed:1;
+    unsigned                        planned:1;  /* plan holds */
+    unsigned                        waited:1;   /* for the slice at pos */
     unsigned                        renewed:1;
     unsigned                        asked:1;    /* a probe was needed */
     unsigned                        passing:1;
@@ -84,8 +104,22 @@ void ngx_http_sprox_object_answer(ngx_http_sprox_object_t *o);
 /* Sends slices from pos on. */
 void ngx_http_sprox_object_send(ngx_http_sprox_object_t *o);
 
-/* Lets go of the current source of bytes. */
+/*
+ * The slice at pos becomes the source, unless it is already: o->slice or
+ * o->entry.  NGX_OK; NGX_AGAIN: the write event will come (aio threads);
+ * NGX_ERROR.
+ */
+ngx_int_t ngx_http_sprox_object_source(ngx_http_sprox_object_t *o);
+
+/* Reads ahead, as the plan says.  NGX_OK or NGX_ERROR (memory). */
+ngx_int_t ngx_http_sprox_object_ahead(ngx_http_sprox_object_t *o);
+
+/* The source of the slice at pos is of no use: look for another. */
+void ngx_http_sprox_object_lost(ngx_http_sprox_object_t *o);
+
+/* Lets go of the source of bytes at pos; of those ahead as well. */
 void ngx_http_sprox_object_drop(ngx_http_sprox_object_t *o);
+void ngx_http_sprox_object_drop_all(ngx_http_sprox_object_t *o);
 
 /* Streams the object from the origin, past the cache. */
 void ngx_http_sprox_object_pass(ngx_http_sprox_object_t *o);

@@ -14,12 +14,9 @@
 #include "ngx_http_sprox_zone.h"
 
 
-static ngx_int_t ngx_http_sprox_object_source(ngx_http_sprox_object_t *o);
-static ngx_int_t ngx_http_sprox_object_open(ngx_http_sprox_object_t *o);
-static ngx_uint_t ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o,
-    uint64_t index);
 static off_t ngx_http_sprox_object_available(ngx_http_sprox_object_t *o);
 static ngx_int_t ngx_http_sprox_object_wait(ngx_http_sprox_object_t *o);
+static ngx_int_t ngx_http_sprox_object_failed(ngx_http_sprox_object_t *o);
 static ngx_int_t ngx_http_sprox_object_learn(ngx_http_sprox_object_t *o);
 static void ngx_http_sprox_object_wake(ngx_event_t *ev);
 static void ngx_http_sprox_object_writable(ngx_http_request_t *r);
@@ -52,6 +49,10 @@ ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
             return;
         }
 
+        /* who cannot read ahead for want of memory goes on without */
+
+        (void) ngx_http_sprox_object_ahead(o);
+
         n = ngx_http_sprox_object_available(o);
 
         if (n <= 0) {
@@ -69,7 +70,7 @@ ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
                 rc = ngx_http_sprox_object_learn(o);
 
                 if (rc == NGX_DECLINED) {
-                    ngx_http_sprox_object_drop(o);
+                    ngx_http_sprox_object_drop_all(o);
                     ngx_http_sprox_object_probe(o, NULL, 0);
                     return;
                 }
@@ -142,160 +143,12 @@ ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
 }
 
 
-/* The slice at pos becomes the source, unless it is already. */
-
-static ngx_int_t
-ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
-{
-    uint64_t   index;
-    ngx_int_t  rc;
-
-    index = sprox_slice_index(o->pos, o->spec.slice);
-
-    if (o->slice || o->opened) {
-
-        if (index == o->index) {
-            return NGX_OK;
-        }
-
-        ngx_http_sprox_object_drop(o);
-    }
-
-    o->index = index;
-
-    if (o->entry_pool == NULL) {
-        o->key.len = 0;
-        sprox_slice_key(&o->key,
-                        ngx_http_sprox_to_core(o->spec.origin->name),
-                        o->spec.bucket, o->spec.key, &o->object,
-                        o->spec.slice, index);
-
-        if (sprox_buf_rc(&o->key) != SPROX_OK) {
-            return NGX_ERROR;
-        }
-
-        o->slice = ngx_http_sprox_slice_find(sprox_buf_get(&o->key));
-
-        if (o->slice) {
-            return NGX_OK;
-        }
-    }
-
-    rc = ngx_http_sprox_object_open(o);
-
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    ngx_http_sprox_object_drop(o);
-
-    if (ngx_http_sprox_fill_start(&o->spec, &o->object, index, o->end,
-                                  &o->fill_to)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    o->fill_from = sprox_slice_start(index, o->spec.slice);
-
-    o->slice = ngx_http_sprox_slice_find(sprox_buf_get(&o->key));
-
-    return o->slice ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_sprox_object_open(ngx_http_sprox_object_t *o)
-{
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
-
-    r = o->request;
-
-    if (o->entry_pool == NULL) {
-        o->entry_pool = ngx_create_pool(4096, r->connection->log);
-        if (o->entry_pool == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_memzero(&o->entry, sizeof(ngx_http_sprox_cache_entry_t));
-    }
-
-    rc = ngx_http_sprox_cache_open(r, o->entry_pool, o->spec.cache,
-                                   sprox_buf_get(&o->key), &o->entry);
-
-    if (rc == NGX_OK
-        && !ngx_http_sprox_object_valid(o, sprox_slice_index(o->pos,
-                                                             o->spec.slice)))
-    {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "sprox: cache file \"%V\" does not hold what it should; "
-                      "it is fetched again", &o->entry.file.name);
-        return NGX_DECLINED;
-    }
-
-    if (rc == NGX_OK) {
-        o->opened = 1;
-    }
-
-    return rc;
-}
-
-
-/* The block in the file says that it holds this slice of this version. */
-
-static ngx_uint_t
-ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o, uint64_t index)
-{
-    uint64_t            length;
-    sprox_slice_meta_t  meta;
-
-    if (sprox_slice_meta_read(o->entry.block, &meta) != SPROX_OK) {
-        return 0;
-    }
-
-    length = sprox_slice_length(index, o->spec.slice, o->object.size);
-
-    if (meta.index != index || meta.slice != o->spec.slice
-        || meta.length != length || (uint64_t) o->entry.length != length
-        || meta.object.size != o->object.size
-        || !sprox_str_eq(meta.object.etag, o->object.etag))
-    {
-        return 0;
-    }
-
-    return 1;
-}
-
-
-void
-ngx_http_sprox_object_drop(ngx_http_sprox_object_t *o)
-{
-    if (o->slice) {
-        ngx_http_sprox_waiter_unlink(&o->waiter);
-        ngx_http_sprox_slice_unref(o->slice);
-        o->slice = NULL;
-    }
-
-    if (o->entry_pool) {
-        ngx_destroy_pool(o->entry_pool);
-        o->entry_pool = NULL;
-        o->opened = 0;
-    }
-}
-
-
 static off_t
 ngx_http_sprox_object_available(ngx_http_sprox_object_t *o)
 {
     off_t  offset;
 
     if (o->slice) {
-
-        if (!o->slice->ready) {
-            return 0;
-        }
-
         return ngx_http_sprox_slice_available(o->slice,
                                               o->pos - o->slice->start);
     }
@@ -316,9 +169,17 @@ ngx_http_sprox_object_wait(ngx_http_sprox_object_t *o)
 
     s = o->slice;
 
-    if (s == NULL || (s->done && !s->failed)) {
+    if (s == NULL || (s->done && !s->remote)) {
         ngx_http_sprox_object_fail(o, SPROX_ERR_INTERNAL_ERROR, NULL);
         return NGX_DONE;
+    }
+
+    if (s->done) {
+
+        /* another worker had it: it is in the cache, or missing again */
+
+        ngx_http_sprox_object_lost(o);
+        return NGX_OK;
     }
 
     if (!s->failed) {
@@ -332,15 +193,29 @@ ngx_http_sprox_object_wait(ngx_http_sprox_object_t *o)
         o->waiter.event.data = o;
         o->waiter.event.log = o->request->connection->log;
 
+        o->waited = 1;
         ngx_http_sprox_slice_wait(s, &o->waiter);
 
         return NGX_AGAIN;
     }
 
+    return ngx_http_sprox_object_failed(o);
+}
+
+
+/* The slice at pos has failed: as above. */
+
+static ngx_int_t
+ngx_http_sprox_object_failed(ngx_http_sprox_object_t *o)
+{
+    ngx_http_sprox_slice_t  *s;
+
+    s = o->slice;
+
     if (s->changed) {
 
         if (!o->sending && o->restarts++ < NGX_HTTP_SPROX_RESTARTS) {
-            ngx_http_sprox_object_drop(o);
+            ngx_http_sprox_object_drop_all(o);
             ngx_http_sprox_object_lookup(o);
             return NGX_DONE;
         }
@@ -350,12 +225,15 @@ ngx_http_sprox_object_wait(ngx_http_sprox_object_t *o)
         return NGX_DONE;
     }
 
-    /* the fill broke off: the same version may be asked for again */
+    /*
+     * A fill that broke off in its middle, or failed before anybody waited
+     * for this part of it: the same version may be asked for again.
+     */
 
-    if (s->ready && s->failure == SPROX_ERR_BAD_GATEWAY
+    if (((s->ready && s->failure == SPROX_ERR_BAD_GATEWAY) || !o->waited)
         && o->refills++ < NGX_HTTP_SPROX_REFILLS)
     {
-        ngx_http_sprox_object_drop(o);
+        ngx_http_sprox_object_lost(o);
         return NGX_OK;
     }
 

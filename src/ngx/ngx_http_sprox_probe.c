@@ -21,12 +21,16 @@
 #include "ngx_http_sprox_zone.h"
 
 
+static void ngx_http_sprox_probe_landed(void *data);
 static ngx_int_t ngx_http_sprox_probe_send(ngx_http_sprox_probe_t *probe,
     ngx_http_sprox_spec_t *spec, const sprox_range_t *get);
 static void ngx_http_sprox_probe_range(ngx_http_sprox_spec_t *spec,
     const sprox_range_t *get, sprox_range_t *range);
 static ngx_int_t ngx_http_sprox_probe_fill(ngx_http_sprox_fill_t *fill,
     const sprox_object_t *object, const sprox_content_range_t *range);
+static ngx_int_t ngx_http_sprox_probe_missing(ngx_http_sprox_spec_t *spec,
+    const sprox_object_t *object, uint64_t first, uint64_t *last,
+    sprox_buf_t *key);
 static void ngx_http_sprox_probe_end(ngx_http_sprox_probe_t *probe,
     ngx_http_sprox_probe_waiter_t *result);
 static void ngx_http_sprox_probe_deliver(ngx_http_sprox_probe_waiter_t *w,
@@ -54,6 +58,7 @@ ngx_http_sprox_probe(ngx_http_sprox_spec_t *spec,
     ngx_str_t                name;
     ngx_pool_t              *pool;
     ngx_http_sprox_probe_t  *probe;
+    u_char                   md5[NGX_HTTP_CACHE_KEY_LEN];
 
     pool = ngx_create_pool(2048, ngx_cycle->log);
     if (pool == NULL) {
@@ -104,7 +109,16 @@ ngx_http_sprox_probe(ngx_http_sprox_spec_t *spec,
         }
     }
 
-    if (ngx_http_sprox_probe_send(probe, spec, get) != NGX_OK) {
+    ngx_http_sprox_cache_md5(ngx_http_sprox_to_core(name), md5);
+
+    if (!w->alone
+        && ngx_http_sprox_flight_claim(&probe->flight, md5) == NGX_BUSY)
+    {
+        ngx_http_sprox_flight_wait(&probe->flight,
+                                   ngx_http_sprox_probe_landed, probe);
+
+    } else if (ngx_http_sprox_probe_send(probe, spec, get) != NGX_OK) {
+        ngx_http_sprox_flight_release(&probe->flight);
         goto failed;
     }
 
@@ -122,6 +136,22 @@ failed:
     ngx_destroy_pool(pool);
 
     return NGX_ERROR;
+}
+
+
+/* Another worker's probe has ended: what it found is in the catalog. */
+
+static void
+ngx_http_sprox_probe_landed(void *data)
+{
+    ngx_http_sprox_probe_t *probe = data;
+
+    ngx_http_sprox_probe_waiter_t  result;
+
+    ngx_memzero(&result, sizeof(ngx_http_sprox_probe_waiter_t));
+    result.result = NGX_HTTP_SPROX_PROBE_LANDED;
+
+    ngx_http_sprox_probe_end(probe, &result);
 }
 
 
@@ -239,6 +269,7 @@ ngx_http_sprox_probe_header(ngx_http_sprox_fetch_t *f)
 
         if (f->req.op == SPROX_OP_GET_OBJECT) {
             stop = !result.pinned || object.size == 0
+                   || ngx_queue_empty(&probe->waiters)
                    || ngx_http_sprox_probe_fill(fill, &object, &range)
                       != NGX_OK;
 
@@ -265,8 +296,7 @@ ngx_http_sprox_probe_header(ngx_http_sprox_fetch_t *f)
     }
 
     if (f->req.op == SPROX_OP_GET_OBJECT) {
-        fill->counted = 1;
-        ngx_http_sprox_count_fills(1);
+        ngx_http_sprox_fill_count(fill);
     }
 
     return NGX_OK;
@@ -286,12 +316,10 @@ ngx_http_sprox_probe_fill(ngx_http_sprox_fill_t *fill,
     off_t                    end;
     size_t                   slice;
     uint64_t                 i, first, last;
-    ngx_uint_t               missing;
+    ngx_int_t                rc;
     sprox_buf_t              key;
-    ngx_queue_t             *q;
     ngx_http_sprox_spec_t   *spec;
     ngx_http_sprox_slice_t  *s;
-    u_char                   md5[NGX_HTTP_CACHE_KEY_LEN];
 
     spec = &fill->spec;
     slice = spec->slice;
@@ -317,66 +345,86 @@ ngx_http_sprox_probe_fill(ngx_http_sprox_fill_t *fill,
 
     last = ngx_min(last, first + spec->fill / slice);
 
-    missing = 0;
     sprox_buf_init(&key, &fill->fetch->mem);
 
-    for (i = first; i <= last; i++) {
-        key.len = 0;
-        sprox_slice_key(&key, ngx_http_sprox_to_core(spec->origin->name),
-                        spec->bucket, spec->key, object, slice, i);
+    /* what is cached in between is written anew: its bytes pass anyway */
 
-        if (sprox_buf_rc(&key) != SPROX_OK) {
+    rc = ngx_http_sprox_probe_missing(spec, object, first, &last, &key);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    for (i = first; i <= last; i++) {
+
+        rc = ngx_http_sprox_slice_look(spec, object, i, 0, &key, &s);
+
+        if (rc == NGX_ERROR) {
+            ngx_http_sprox_fill_fail(fill, NGX_HTTP_SPROX_SLICE_FAILED,
+                                     SPROX_ERR_INTERNAL_ERROR);
             return NGX_ERROR;
         }
 
-        if (ngx_http_sprox_slice_in_flight(sprox_buf_get(&key))) {
+        if (rc == NGX_OK) {
+            ngx_http_sprox_slice_unref(s);
             break;
         }
 
-        ngx_http_sprox_cache_md5(sprox_buf_get(&key), md5);
-        missing += !ngx_http_sprox_cache_exists(spec->cache, md5);
-    }
+        /* its readers come when they have seen the header */
 
-    if (missing == 0) {
-        return NGX_DECLINED;
-    }
+        ngx_http_sprox_fill_add(fill, s);
+        s->refs--;
 
-    last = i;
-
-    for (i = first; i < last; i++) {
-        s = ngx_http_sprox_slice_create(fill, i);
-        if (s == NULL) {
-            goto failed;
+        if (i == first) {
+            s->from = range->first - s->start;
+            s->tail = s->from;
         }
+
+        fill->end = ngx_min(s->start + s->length, (off_t) range->last + 1);
     }
-
-    s = ngx_queue_data(ngx_queue_head(&fill->slices), ngx_http_sprox_slice_t,
-                       queue);
-
-    s->from = range->first - s->start;
-    s->tail = s->from;
 
     fill->offset = range->first;
-    fill->end = ngx_min(range->last + 1, sprox_slice_start(last, slice));
 
-    for (q = ngx_queue_head(&fill->slices);
-         q != ngx_queue_sentinel(&fill->slices);
-         q = ngx_queue_next(q))
-    {
-        s = ngx_queue_data(q, ngx_http_sprox_slice_t, queue);
+    return ngx_queue_empty(&fill->slices) ? NGX_DECLINED : NGX_OK;
+}
 
-        if (ngx_http_sprox_slice_ready(fill, s, object) != NGX_OK) {
-            goto failed;
+
+/* *last: the last slice that is missing, before the first in flight. */
+
+static ngx_int_t
+ngx_http_sprox_probe_missing(ngx_http_sprox_spec_t *spec,
+    const sprox_object_t *object, uint64_t first, uint64_t *last,
+    sprox_buf_t *key)
+{
+    uint64_t   i, end;
+    ngx_int_t  found;
+    u_char     md5[NGX_HTTP_CACHE_KEY_LEN];
+
+    end = *last;
+    found = NGX_DECLINED;
+
+    for (i = first; i <= end; i++) {
+        key->len = 0;
+        sprox_slice_key(key, ngx_http_sprox_to_core(spec->origin->name),
+                        spec->bucket, spec->key, object, spec->slice, i);
+
+        if (sprox_buf_rc(key) != SPROX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_sprox_slice_in_flight(sprox_buf_get(key))) {
+            break;
+        }
+
+        ngx_http_sprox_cache_md5(sprox_buf_get(key), md5);
+
+        if (!ngx_http_sprox_cache_exists(spec->cache, md5)) {
+            *last = i;
+            found = NGX_OK;
         }
     }
 
-    return NGX_OK;
-
-failed:
-
-    ngx_http_sprox_fill_fail(fill, SPROX_ERR_INTERNAL_ERROR, 0);
-
-    return NGX_ERROR;
+    return found;
 }
 
 
@@ -454,6 +502,10 @@ ngx_http_sprox_probe_end(ngx_http_sprox_probe_t *probe,
     ngx_queue_t  *q;
 
     ngx_rbtree_delete(&ngx_http_sprox_probes, &probe->node.node);
+
+    /* the catalog knows by now */
+
+    ngx_http_sprox_flight_release(&probe->flight);
 
     for (q = ngx_queue_head(&probe->waiters);
          q != ngx_queue_sentinel(&probe->waiters);

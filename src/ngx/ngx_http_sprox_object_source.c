@@ -1,0 +1,374 @@
+
+/*
+ * Where the bytes of a response come from: slices in the cache, slices in
+ * flight, fills that are started; and how far ahead of the client.
+ *
+ *   plan: LOOK at a slice --- cached, in flight ---> nothing to do
+ *                         \-- missing -------------> FILL, with those behind
+ *
+ * What is in flight is held in the ring until the response comes to it, so
+ * that a fill knows whether somebody reads it.  What was cached is opened
+ * when its turn comes, and looked at again if it is gone by then.
+ */
+
+#include "ngx_http_sprox_object_private.h"
+
+
+static ngx_int_t ngx_http_sprox_object_plan(ngx_http_sprox_object_t *o,
+    ngx_uint_t look);
+static ngx_int_t ngx_http_sprox_object_look(ngx_http_sprox_object_t *o,
+    uint64_t index, ngx_uint_t look);
+static ngx_int_t ngx_http_sprox_object_key(ngx_http_sprox_object_t *o,
+    uint64_t index);
+static ngx_http_sprox_slice_t *ngx_http_sprox_object_take(
+    ngx_http_sprox_object_t *o, uint64_t index);
+static ngx_int_t ngx_http_sprox_object_open(ngx_http_sprox_object_t *o);
+static ngx_uint_t ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o,
+    uint64_t index);
+
+
+ngx_int_t
+ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
+{
+    uint64_t    index;
+    ngx_int_t   rc;
+    ngx_uint_t  look;
+
+    index = sprox_slice_index(o->pos, o->spec.slice);
+
+    if (o->slice || o->opened) {
+
+        if (index == o->index) {
+            return NGX_OK;
+        }
+
+        ngx_http_sprox_object_drop(o);
+        o->refills = 0;
+    }
+
+    if (!o->planned) {
+        o->planned = 1;
+        sprox_plan_init(&o->plan, o->spec.slice, o->spec.fill,
+                        o->ctx->policy.read_ahead, o->pos, o->end,
+                        o->part || o->range.kind == SPROX_RANGE_FROM_TO
+                        || o->range.kind == SPROX_RANGE_SUFFIX);
+    }
+
+    o->index = index;
+
+    /* in the cache; or, if memory errs about that, missing after all */
+
+    for (look = 1; /* void */ ; look = 0) {
+
+        o->slice = ngx_http_sprox_object_take(o, index);
+
+        if (o->slice) {
+            o->waited = 0;
+            return NGX_OK;
+        }
+
+        rc = ngx_http_sprox_object_open(o);
+
+        if (rc != NGX_DECLINED) {
+
+            if (rc == NGX_OK && index == o->plan.ahead) {
+                sprox_plan_seen(&o->plan, 0);
+            }
+
+            return rc;
+        }
+
+        ngx_http_sprox_object_drop(o);
+        sprox_plan_lost(&o->plan, index);
+
+        if (ngx_http_sprox_object_plan(o, look) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (!look && o->ring[index % o->nring] == NULL) {
+            return NGX_ERROR;
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_http_sprox_object_ahead(ngx_http_sprox_object_t *o)
+{
+    sprox_plan_sent(&o->plan, o->pos);
+
+    return ngx_http_sprox_object_plan(o, 1);
+}
+
+
+/* look: whether the slice at pos may be in the cache. */
+
+static ngx_int_t
+ngx_http_sprox_object_plan(ngx_http_sprox_object_t *o, ngx_uint_t look)
+{
+    ngx_int_t            rc;
+    ngx_uint_t           spare;
+    sprox_plan_action_t  action;
+
+    spare = ngx_http_sprox_fills() < NGX_HTTP_SPROX_AHEAD_FILLS;
+
+    for ( ;; ) {
+        action = sprox_plan_next(&o->plan, spare);
+
+        switch (action.kind) {
+
+        case SPROX_PLAN_LOOK:
+
+            rc = ngx_http_sprox_object_look(o, action.first,
+                                            look || action.first != o->index);
+            if (rc == NGX_ERROR) {
+
+                /* what stands in the table already must come to an end */
+
+                if (o->plan.run != o->plan.run_end) {
+                    ngx_http_sprox_fill_start(&o->spec, &o->object, o->ring,
+                                              o->nring, o->plan.run,
+                                              o->plan.run_end - 1);
+                    sprox_plan_lost(&o->plan, o->plan.run);
+                }
+
+                return NGX_ERROR;
+            }
+
+            sprox_plan_seen(&o->plan, rc == NGX_AGAIN);
+            break;
+
+        case SPROX_PLAN_FILL:
+            ngx_http_sprox_fill_start(&o->spec, &o->object, o->ring, o->nring,
+                                      action.first, action.last);
+            break;
+
+        default:
+            return NGX_OK;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_http_sprox_object_look(ngx_http_sprox_object_t *o, uint64_t index,
+    ngx_uint_t look)
+{
+    ngx_int_t                rc;
+    ngx_http_sprox_slice_t  *s, **place;
+
+    if (o->ring == NULL) {
+
+        /* the window, and a run that starts at its end */
+
+        o->nring = (o->ctx->policy.read_ahead + o->spec.fill) / o->spec.slice
+                   + 2;
+        o->ring = ngx_pcalloc(o->request->pool,
+                              o->nring * sizeof(ngx_http_sprox_slice_t *));
+        if (o->ring == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    place = &o->ring[index % o->nring];
+
+    if (*place) {
+
+        /* looked at again, from a lost one on */
+
+        if (!(*place)->failed && (!(*place)->remote || !(*place)->done)) {
+            return NGX_OK;
+        }
+
+        s = *place;
+        *place = NULL;
+        ngx_http_sprox_slice_unref(s);
+    }
+
+    o->keyed = 0;
+
+    rc = ngx_http_sprox_slice_look(&o->spec, &o->object, index, look,
+                                   &o->key, &s);
+
+    if (rc == NGX_OK || rc == NGX_AGAIN) {
+        *place = s;
+    }
+
+    return rc;
+}
+
+
+/* o->key: of that slice. */
+
+static ngx_int_t
+ngx_http_sprox_object_key(ngx_http_sprox_object_t *o, uint64_t index)
+{
+    if (o->keyed && o->key_index == index) {
+        return NGX_OK;
+    }
+
+    o->key.len = 0;
+    sprox_slice_key(&o->key, ngx_http_sprox_to_core(o->spec.origin->name),
+                    o->spec.bucket, o->spec.key, &o->object, o->spec.slice,
+                    index);
+
+    if (sprox_buf_rc(&o->key) != SPROX_OK) {
+        return NGX_ERROR;
+    }
+
+    o->keyed = 1;
+    o->key_index = index;
+
+    return NGX_OK;
+}
+
+
+/* The slice at pos if it is, or was, in flight: with a reference. */
+
+static ngx_http_sprox_slice_t *
+ngx_http_sprox_object_take(ngx_http_sprox_object_t *o, uint64_t index)
+{
+    ngx_http_sprox_slice_t  *s;
+
+    s = NULL;
+
+    if (index < o->plan.ahead) {
+
+        if (o->ring) {
+            s = o->ring[index % o->nring];
+            o->ring[index % o->nring] = NULL;
+        }
+
+        return s;
+    }
+
+    if (o->entry_pool == NULL
+        && ngx_http_sprox_object_key(o, index) == NGX_OK)
+    {
+        s = ngx_http_sprox_slice_find(sprox_buf_get(&o->key));
+
+        if (s) {
+            sprox_plan_seen(&o->plan, 0);
+        }
+    }
+
+    return s;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_object_open(ngx_http_sprox_object_t *o)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = o->request;
+
+    if (o->entry_pool == NULL) {
+
+        if (ngx_http_sprox_object_key(o, o->index) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        o->entry_pool = ngx_create_pool(4096, r->connection->log);
+        if (o->entry_pool == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(&o->entry, sizeof(ngx_http_sprox_cache_entry_t));
+    }
+
+    rc = ngx_http_sprox_cache_open(r, o->entry_pool, o->spec.cache,
+                                   sprox_buf_get(&o->key), &o->entry);
+
+    if (rc == NGX_OK
+        && !ngx_http_sprox_object_valid(o, o->index))
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "sprox: cache file \"%V\" does not hold what it should; "
+                      "it is fetched again", &o->entry.file.name);
+        return NGX_DECLINED;
+    }
+
+    if (rc == NGX_OK) {
+        o->opened = 1;
+    }
+
+    return rc;
+}
+
+
+/* The block in the file says that it holds this slice of this version. */
+
+static ngx_uint_t
+ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o, uint64_t index)
+{
+    uint64_t            length;
+    sprox_slice_meta_t  meta;
+
+    if (sprox_slice_meta_read(o->entry.block, &meta) != SPROX_OK) {
+        return 0;
+    }
+
+    length = sprox_slice_length(index, o->spec.slice, o->object.size);
+
+    if (meta.index != index || meta.slice != o->spec.slice
+        || meta.length != length || (uint64_t) o->entry.length != length
+        || meta.object.size != o->object.size
+        || !sprox_str_eq(meta.object.etag, o->object.etag))
+    {
+        return 0;
+    }
+
+    return 1;
+}
+
+
+void
+ngx_http_sprox_object_lost(ngx_http_sprox_object_t *o)
+{
+    ngx_http_sprox_object_drop(o);
+    sprox_plan_lost(&o->plan, o->index);
+}
+
+
+void
+ngx_http_sprox_object_drop(ngx_http_sprox_object_t *o)
+{
+    ngx_http_sprox_slice_t  *s;
+
+    if (o->slice) {
+        s = o->slice;
+        o->slice = NULL;
+        ngx_http_sprox_waiter_unlink(&o->waiter);
+        ngx_http_sprox_slice_unref(s);
+    }
+
+    if (o->entry_pool) {
+        ngx_destroy_pool(o->entry_pool);
+        o->entry_pool = NULL;
+        o->opened = 0;
+    }
+}
+
+
+void
+ngx_http_sprox_object_drop_all(ngx_http_sprox_object_t *o)
+{
+    ngx_uint_t               i;
+    ngx_http_sprox_slice_t  *s;
+
+    ngx_http_sprox_object_drop(o);
+
+    for (i = 0; i < o->nring; i++) {
+        s = o->ring[i];
+
+        if (s) {
+            o->ring[i] = NULL;
+            ngx_http_sprox_slice_unref(s);
+        }
+    }
+
+    o->planned = 0;
+    o->keyed = 0;
+}

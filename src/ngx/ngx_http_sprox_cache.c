@@ -17,6 +17,8 @@
 #define NGX_HTTP_SPROX_FAR_FUTURE   (10 * 365 * 24 * 3600)
 
 
+static ngx_uint_t ngx_http_sprox_cache_on_disk(ngx_http_file_cache_t *cache,
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN]);
 static ngx_int_t ngx_http_sprox_cache_prepare(ngx_http_request_t *r,
     ngx_http_file_cache_t *cache, sprox_str_t key);
 static void ngx_http_sprox_cache_shell(ngx_http_request_t *r,
@@ -46,7 +48,7 @@ ngx_http_sprox_cache_exists(ngx_http_file_cache_t *cache,
     u_char md5[NGX_HTTP_CACHE_KEY_LEN])
 {
     ngx_int_t                    rc;
-    ngx_uint_t                   exists;
+    ngx_uint_t                   exists, cold;
     ngx_rbtree_key_t             key;
     ngx_rbtree_node_t           *node, *sentinel;
     ngx_http_file_cache_node_t  *fcn;
@@ -80,9 +82,45 @@ ngx_http_sprox_cache_exists(ngx_http_file_cache_t *cache,
         node = (rc < 0) ? node->left : node->right;
     }
 
+    cold = cache->sh->cold;
+
     ngx_shmtx_unlock(&cache->shpool->mutex);
 
+    if (!exists && cold) {
+        return ngx_http_sprox_cache_on_disk(cache, md5);
+    }
+
     return exists;
+}
+
+
+/* Before the loader has seen all files, one may be there unknown. */
+
+static ngx_uint_t
+ngx_http_sprox_cache_on_disk(ngx_http_file_cache_t *cache,
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN])
+{
+    u_char           *p;
+    ngx_path_t       *path;
+    ngx_file_info_t   fi;
+    u_char            name[NGX_MAX_PATH];
+
+    path = cache->path;
+
+    if (path->name.len + 1 + path->len + 2 * NGX_HTTP_CACHE_KEY_LEN
+        >= NGX_MAX_PATH)
+    {
+        return 0;
+    }
+
+    p = ngx_cpymem(name, path->name.data, path->name.len);
+    p += 1 + path->len;
+    p = ngx_hex_dump(p, md5, NGX_HTTP_CACHE_KEY_LEN);
+    *p = '\0';
+
+    ngx_create_hashed_filename(path, name, p - name);
+
+    return ngx_file_info(name, &fi) != NGX_FILE_ERROR && ngx_is_file(&fi);
 }
 
 

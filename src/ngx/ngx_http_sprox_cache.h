@@ -57,7 +57,10 @@ ngx_http_file_cache_t *ngx_http_sprox_cache_zone(ngx_shm_zone_t *zone);
 void ngx_http_sprox_cache_md5(sprox_str_t key,
     u_char md5[NGX_HTTP_CACHE_KEY_LEN]);
 
-/* Whether a zone has the entry, as far as memory tells; no disk access. */
+/*
+ * Whether a zone has the entry, as far as memory tells; the disk is asked
+ * only while the loader is not done.
+ */
 ngx_uint_t ngx_http_sprox_cache_exists(ngx_http_file_cache_t *cache,
     u_char md5[NGX_HTTP_CACHE_KEY_LEN]);
 

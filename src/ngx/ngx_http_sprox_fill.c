@@ -228,7 +228,7 @@ ngx_http_sprox_fill_unread(ngx_http_sprox_fill_t *fill)
 
     there = first->head + first->tail - first->from;
 
-    if (!sprox_plan_finish(there, first->length)) {
+    if (!first->used && !sprox_plan_finish(there, first->length)) {
         ngx_http_sprox_fill_fail(fill, NGX_HTTP_SPROX_SLICE_FAILED,
                                  SPROX_ERR_SLOW_DOWN);
         ngx_http_sprox_fill_stop(fill);
@@ -236,8 +236,8 @@ ngx_http_sprox_fill_unread(ngx_http_sprox_fill_t *fill)
     }
 
     for ( ;; ) {
-        q = ngx_queue_last(&fill->slices);
-        s = ngx_queue_data(q, ngx_http_sprox_slice_t, queue);
+        s = ngx_queue_data(ngx_queue_last(&fill->slices),
+                           ngx_http_sprox_slice_t, queue);
 
         if (s == first) {
             break;
@@ -384,11 +384,7 @@ ngx_http_sprox_fill_head(ngx_http_sprox_fill_t *fill,
 {
     ngx_http_sprox_fill_t  *head;
 
-    head = NULL;
-
-    if (ngx_http_sprox_slice_read(s)) {
-        head = ngx_http_sprox_fill_create(&fill->spec, SPROX_OP_GET_OBJECT);
-    }
+    head = ngx_http_sprox_fill_create(&fill->spec, SPROX_OP_GET_OBJECT);
 
     if (head == NULL
         || ngx_http_sprox_object_copy(head->fetch->pool, &head->object,

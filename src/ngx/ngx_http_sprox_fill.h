@@ -57,7 +57,8 @@ void ngx_http_sprox_waiter_unlink(ngx_http_sprox_waiter_t *w);
 
 /*
  * A slice in flight.  Readers hold references; the descriptor lives as long
- * as the last, and the fill ends early when no slice of it has a reader.
+ * as the last.  A fill that has no reader left ends early, but what somebody
+ * was sent a part of is made whole.
  * A remote slice has no file here: when it is done, the cache has it, or
  * it is to be looked for again.  Bytes come in two parts when a fill starts inside of it
  * (a suffix range of an unknown object): first those from `from` on, then
@@ -85,6 +86,7 @@ struct ngx_http_sprox_slice_s {
     sprox_error_code_t             failure;  /* when failed */
     unsigned                       in_table:1;
     unsigned                       remote:1; /* another worker's */
+    unsigned                       used:1;   /* somebody was sent of it */
     unsigned                       ready:1;  /* object holds, file open */
     unsigned                       done:1;
     unsigned                       failed:1;

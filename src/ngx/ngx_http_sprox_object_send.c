@@ -95,6 +95,7 @@ ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
         o->buf.file = &o->file;
 
         if (o->slice) {
+            o->slice->used = 1;
             o->file = o->slice->writer.temp_file.file;
             o->buf.file_pos = o->slice->writer.base + o->pos
                               - o->slice->start;

@@ -54,6 +54,7 @@ ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
                         || o->range.kind == SPROX_RANGE_SUFFIX);
     }
 
+    sprox_plan_sent(&o->plan, o->pos);
     o->index = index;
 
     /* in the cache; or, if memory errs about that, missing after all */
@@ -95,8 +96,6 @@ ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
 ngx_int_t
 ngx_http_sprox_object_ahead(ngx_http_sprox_object_t *o)
 {
-    sprox_plan_sent(&o->plan, o->pos);
-
     return ngx_http_sprox_object_plan(o, 1);
 }
 

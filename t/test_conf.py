@@ -354,7 +354,8 @@ MISTAKES = {
     "reload": (
         alias(f"{T} reload 1h;"), "reload", "not supported yet"),
     "read-ahead": (
-        "sprox_read_ahead 16m; #!", "sprox_read_ahead", "not supported yet"),
+        "sprox_read_ahead 1g; #!", 'invalid value "1g" in "sprox_read_ahead"',
+        "write a size up to 256m"),
     "head": (
         alias(f"{T} head listing;"), '"head"', "not supported yet"),
 

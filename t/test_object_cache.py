@@ -448,7 +448,8 @@ def test_replaced_in_the_middle_of_a_response(origin, sprox):
     response = sprox.get("/bucket/key")
     assert not response.complete
     assert old.startswith(response.body)
-    assert len(response.body) == 2 * FILL
+    assert 0 < len(response.body) <= 5 * FILL
+    assert len(response.body) % FILL == 0
     assert sprox.get("/bucket/key").body == new
 
 

@@ -156,7 +156,7 @@ def test_refused_connections(sprox, origin):
 # connections
 
 def test_connections_are_kept(sprox, origin):
-    nginx = sprox(fill="64k")
+    nginx = sprox(fill="64k; sprox_read_ahead off")
     for i in range(5):
         origin.put("bucket", f"o{i}", b"x" * 1000)
     for i in range(5):

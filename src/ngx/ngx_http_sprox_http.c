@@ -385,6 +385,14 @@ ngx_http_sprox_http_parse(ngx_http_sprox_try_t *t)
             if (rc == NGX_ERROR || t->status.code < 100
                 || t->status.code > 599)
             {
+                if (t->reused) {
+
+                    /* the end of what was asked before, perhaps */
+
+                    ngx_http_sprox_http_end(t, NGX_DECLINED);
+                    return NGX_ERROR;
+                }
+
                 ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
                                          "what came back is no HTTP response");
                 return NGX_ERROR;

@@ -13,6 +13,7 @@
 #define NGX_HTTP_SPROX_ADDR_FAILED    10000
 
 
+static ngx_uint_t ngx_http_sprox_http_spoilt(ngx_connection_t *c);
 static ngx_http_sprox_addr_t *ngx_http_sprox_http_address(
     ngx_http_sprox_host_t *host);
 static void ngx_http_sprox_http_connected(ngx_event_t *ev);
@@ -26,7 +27,7 @@ static void ngx_http_sprox_http_idle(ngx_event_t *ev);
 ngx_int_t
 ngx_http_sprox_http_reuse(ngx_http_sprox_try_t *t)
 {
-    ngx_queue_t              *q;
+    ngx_queue_t              *q, *next;
     ngx_connection_t         *c;
     ngx_http_sprox_conn_t    *conn;
     ngx_http_sprox_fetch_t   *f;
@@ -37,8 +38,9 @@ ngx_http_sprox_http_reuse(ngx_http_sprox_try_t *t)
 
     for (q = ngx_queue_head(&origin->idle);
          q != ngx_queue_sentinel(&origin->idle);
-         q = ngx_queue_next(q))
+         q = next)
     {
+        next = ngx_queue_next(q);
         conn = ngx_queue_data(q, ngx_http_sprox_conn_t, queue);
 
         if (conn->port != f->addr.endpoint.port
@@ -52,6 +54,11 @@ ngx_http_sprox_http_reuse(ngx_http_sprox_try_t *t)
         origin->nidle--;
 
         c = conn->connection;
+
+        if (ngx_http_sprox_http_spoilt(c)) {
+            ngx_http_sprox_http_disconnect(conn);
+            continue;
+        }
 
         conn->user = t;
         t->conn = conn;
@@ -75,6 +82,25 @@ ngx_http_sprox_http_reuse(ngx_http_sprox_try_t *t)
     }
 
     return NGX_DECLINED;
+}
+
+
+/*
+ * Bytes that came after an answer are no answer to what is asked next; nor
+ * can a connection be used that the origin has closed.  Its event may not
+ * have been handled yet.
+ */
+
+static ngx_uint_t
+ngx_http_sprox_http_spoilt(ngx_connection_t *c)
+{
+    char  buf[1];
+
+    /* TLS: session tickets and the like come at any time */
+
+    return c->ssl == NULL
+           && (recv(c->fd, buf, 1, MSG_PEEK) != -1
+               || ngx_socket_errno != NGX_EAGAIN);
 }
 
 

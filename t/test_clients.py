@@ -26,6 +26,7 @@ HTTP = """
 
     sprox_cache nvme;
     sprox_valid 1h;
+    sprox_valid_missing 1h;
     sprox_list  cached 1h;
 
     sprox_alias whole     { target one://@bucket@/; }

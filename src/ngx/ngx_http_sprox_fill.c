@@ -295,11 +295,29 @@ ngx_http_sprox_fill_header(ngx_http_sprox_fetch_t *f)
         /* with the headers, which a listing may not have told */
 
         fill->object = object;
+        ngx_http_sprox_fill_begin(fill);
+
         (void) ngx_http_sprox_zone_put(fill->spec.origin, fill->spec.bucket,
                                        fill->spec.key, &object);
     }
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_sprox_fill_begin(ngx_http_sprox_fill_t *fill)
+{
+    ngx_queue_t             *q;
+    ngx_http_sprox_slice_t  *s;
+
+    for (q = ngx_queue_head(&fill->slices);
+         q != ngx_queue_sentinel(&fill->slices);
+         q = ngx_queue_next(q))
+    {
+        s = ngx_queue_data(q, ngx_http_sprox_slice_t, queue);
+        s->begun = 1;
+    }
 }
 
 

@@ -87,6 +87,7 @@ struct ngx_http_sprox_slice_s {
     unsigned                       in_table:1;
     unsigned                       remote:1; /* another worker's */
     unsigned                       used:1;   /* somebody was sent of it */
+    unsigned                       begun:1;  /* its fill's header came */
     unsigned                       ready:1;  /* object holds, file open */
     unsigned                       done:1;
     unsigned                       failed:1;

@@ -50,6 +50,9 @@ ngx_http_sprox_fill_t *ngx_http_sprox_fill_create(
 /* The fill is in flight. */
 void ngx_http_sprox_fill_count(ngx_http_sprox_fill_t *fill);
 
+/* Its header came, and is what was asked for. */
+void ngx_http_sprox_fill_begin(ngx_http_sprox_fill_t *fill);
+
 /* Breaks off its fetch; the fill is gone. */
 void ngx_http_sprox_fill_stop(ngx_http_sprox_fill_t *fill);
 

@@ -231,7 +231,7 @@ ngx_http_sprox_object_failed(ngx_http_sprox_object_t *o)
      * for this part of it: the same version may be asked for again.
      */
 
-    if (((s->ready && s->failure == SPROX_ERR_BAD_GATEWAY) || !o->waited)
+    if (((s->begun && s->failure == SPROX_ERR_BAD_GATEWAY) || !o->waited)
         && o->refills++ < NGX_HTTP_SPROX_REFILLS)
     {
         ngx_http_sprox_object_lost(o);

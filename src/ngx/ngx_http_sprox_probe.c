@@ -384,6 +384,7 @@ ngx_http_sprox_probe_fill(ngx_http_sprox_fill_t *fill,
     }
 
     fill->offset = range->first;
+    ngx_http_sprox_fill_begin(fill);
 
     return ngx_queue_empty(&fill->slices) ? NGX_DECLINED : NGX_OK;
 }

@@ -61,7 +61,8 @@ NGX_SRC  ?=
 NGX_FROM := $(or $(NGX_SRC),/usr/share/nginx/src)
 NGX_OWN  := --with-compat --with-debug --with-threads --with-http_ssl_module \
             --with-http_v2_module --with-http_auth_request_module \
-            --with-http_gunzip_module
+            --with-http_addition_module --with-http_gunzip_module \
+            --with-http_slice_module --with-http_sub_module
 
 PLAIN_CC := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 PLAIN_LD := -Wl,-z,relro -Wl,-z,now
@@ -80,7 +81,8 @@ endif
 define module_rules
 $(1)/inputs: FORCE
 	@mkdir -p $$(@D)
-	@{ printf '%s\n' '$(NGX_SRC)' '$(2)' '$(3)' $$(MODULE_SRC) $$(MODULE_HDR); \
+	@{ printf '%s\n' '$(NGX_SRC)' '$(NGX_OWN)' '$(2)' '$(3)' \
+	   $$(MODULE_SRC) $$(MODULE_HDR); \
 	   nginx -V 2>&1 || true; } > $$@.new
 	@if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
 

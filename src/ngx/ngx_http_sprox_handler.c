@@ -16,6 +16,8 @@
 static ngx_http_sprox_ctx_t *ngx_http_sprox_create_ctx(
     ngx_http_request_t *r);
 static void ngx_http_sprox_hide_query(ngx_http_request_t *r);
+static sprox_str_t ngx_http_sprox_target(ngx_http_request_t *r,
+    ngx_http_sprox_ctx_t *ctx);
 static sprox_str_t ngx_http_sprox_vhost(ngx_http_request_t *r,
     ngx_http_sprox_main_conf_t *mcf);
 static ngx_int_t ngx_http_sprox_check(ngx_http_request_t *r,
@@ -33,6 +35,7 @@ ngx_http_sprox_handler(ngx_http_request_t *r)
 {
     sprox_rc_t                   rc;
     const char                  *message;
+    sprox_str_t                  target;
     sprox_error_code_t           code;
     ngx_http_sprox_ctx_t        *ctx;
     ngx_http_sprox_main_conf_t  *mcf;
@@ -52,12 +55,17 @@ ngx_http_sprox_handler(ngx_http_request_t *r)
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
 
+    target = ngx_http_sprox_target(r, ctx);
+    if (target.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     message = NULL;
     code = SPROX_ERR_INTERNAL_ERROR;
 
     rc = sprox_s3_parse(&ctx->mem, ngx_http_sprox_to_core(r->method_name),
-                        ngx_http_sprox_to_core(r->unparsed_uri),
-                        ngx_http_sprox_vhost(r, mcf), &ctx->s3, &code);
+                        target, ngx_http_sprox_vhost(r, mcf), &ctx->s3,
+                        &code);
 
     if (rc != SPROX_OK
         || ngx_http_sprox_check(r, ctx, &code, &message) != NGX_OK)
@@ -157,6 +165,34 @@ ngx_http_sprox_hide_query(ngx_http_request_t *r)
     }
 
     r->request_line = line;
+}
+
+
+/*
+ * What a client asks for is in its own line, where nothing was decoded yet.
+ * What nginx asks for (a rewrite, an internal redirect, a subrequest) is in
+ * the URI alone.  NULL: memory.
+ */
+
+static sprox_str_t
+ngx_http_sprox_target(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
+{
+    sprox_buf_t  target;
+
+    if (r->valid_unparsed_uri) {
+        return ngx_http_sprox_to_core(r->unparsed_uri);
+    }
+
+    sprox_buf_init(&target, &ctx->mem);
+    sprox_uri_encode(&target, ngx_http_sprox_to_core(r->uri), 1);
+
+    if (r->args.len) {
+        sprox_buf_char(&target, '?');
+        sprox_buf_add(&target, r->args.data, r->args.len);
+    }
+
+    return sprox_buf_rc(&target) == SPROX_OK ? sprox_buf_get(&target)
+                                             : sprox_str_null;
 }
 
 

@@ -22,6 +22,8 @@
 static ngx_int_t ngx_http_sprox_object_read(ngx_http_request_t *r,
     ngx_http_sprox_object_t *o, sprox_error_code_t *code,
     const char **message);
+static void ngx_http_sprox_object_ask(ngx_http_request_t *r,
+    ngx_http_sprox_object_t *o);
 static sprox_str_t ngx_http_sprox_object_field(ngx_http_request_t *r,
     ngx_table_elt_t *h);
 static void ngx_http_sprox_object_probed(ngx_event_t *ev);
@@ -105,19 +107,8 @@ ngx_http_sprox_object_read(ngx_http_request_t *r, ngx_http_sprox_object_t *o,
     uint64_t                  n;
     const sprox_query_arg_t  *arg;
 
-    o->cond.if_match = ngx_http_sprox_object_field(r, r->headers_in.if_match);
-    o->cond.if_none_match = ngx_http_sprox_object_field(r,
-                                              r->headers_in.if_none_match);
-    o->cond.if_modified_since = ngx_http_sprox_object_field(r,
-                                          r->headers_in.if_modified_since);
-    o->cond.if_unmodified_since = ngx_http_sprox_object_field(r,
-                                        r->headers_in.if_unmodified_since);
-    o->cond.if_range = ngx_http_sprox_object_field(r, r->headers_in.if_range);
-
-    if (r->headers_in.range) {
-        sprox_range_parse(ngx_http_sprox_object_field(r,
-                                                      r->headers_in.range),
-                          &o->range);
+    if (r == r->main) {
+        ngx_http_sprox_object_ask(r, o);
     }
 
     arg = sprox_query_get(&o->ctx->s3.query, sprox_str_lit("partNumber"));
@@ -143,6 +134,31 @@ ngx_http_sprox_object_read(ngx_http_request_t *r, ngx_http_sprox_object_t *o,
     o->part_number = n;
 
     return NGX_OK;
+}
+
+
+/*
+ * The header of a client is about its own request: a subrequest, whose header
+ * it is as well, is for the whole object.
+ */
+
+static void
+ngx_http_sprox_object_ask(ngx_http_request_t *r, ngx_http_sprox_object_t *o)
+{
+    o->cond.if_match = ngx_http_sprox_object_field(r, r->headers_in.if_match);
+    o->cond.if_none_match = ngx_http_sprox_object_field(r,
+                                              r->headers_in.if_none_match);
+    o->cond.if_modified_since = ngx_http_sprox_object_field(r,
+                                          r->headers_in.if_modified_since);
+    o->cond.if_unmodified_since = ngx_http_sprox_object_field(r,
+                                        r->headers_in.if_unmodified_since);
+    o->cond.if_range = ngx_http_sprox_object_field(r, r->headers_in.if_range);
+
+    if (r->headers_in.range) {
+        sprox_range_parse(ngx_http_sprox_object_field(r,
+                                                      r->headers_in.range),
+                          &o->range);
+    }
 }
 
 

@@ -15,6 +15,8 @@
 #                   an nginx too, and the tests run that one. Give it a BUILD
 #                   folder of its own.
 #   TESTS=...       what pytest runs, and its options
+#   BENCH=...       the rows of `make bench`, by the beginnings of their names,
+#                   and its options (--rounds, --seconds)
 
 SHELL        := /bin/bash
 .SHELLFLAGS  := -eu -o pipefail -c

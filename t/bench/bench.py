@@ -1,0 +1,252 @@
+"""
+The table of `make bench`. BENCH="hot cold-tail" prints the rows whose names
+begin so; --rounds and --seconds say how long it takes.
+
+Each row is a function that makes a table of measurements: it calls its sides
+one after the other, in turn forwards and backwards, round by round, and the
+ratio is of sprox to the other side in the same round. Nothing here fails on
+time: it reports, and fails only when an answer is wrong.
+"""
+
+import argparse
+import os
+import random
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from bench.sides import LATENCY, RATE, Read, Sides, read_many, wrk
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+ROWS = {}
+
+
+def row(name: str, title: str, bar: str = ""):
+    """A row of the table, under that name; bar: what design asks of it."""
+    def add(function):
+        ROWS[name] = (title, bar, function)
+        return function
+
+    return add
+
+
+class Row:
+    """The measurements of a row: side to a list, one of each round."""
+
+    def __init__(self, bench, unit: str):
+        self.bench, self.unit = bench, unit
+        self.values, self.notes = {}, {}
+
+    def measure(self, sides: dict, rounds: int = 0) -> "Row":
+        """sides: name to a function that returns one measurement."""
+        names = list(sides)
+        for number in range(rounds or self.bench.rounds):
+            for name in names if number % 2 == 0 else reversed(names):
+                self.bench.sides.counts()
+                self.bench.sides.reset()
+                self.values.setdefault(name, []).append(sides[name]())
+                self.notes.setdefault(name, []).append(
+                    self.bench.sides.counts())
+        return self
+
+    def ratio(self, name: str) -> list:
+        return [a / b for a, b in zip(self.values["sprox"],
+                                      self.values[name])]
+
+    def asked(self, name: str, unit: int) -> str:
+        """What the origin did in the middle round; unit: what was wanted."""
+        requests = statistics.median(n["requests"] for n in self.notes[name])
+        sent = statistics.median(n["bytes"] for n in self.notes[name])
+        text = f"{requests:g} request" + "s" * (requests != 1)
+        return text + (f", {sent / unit:.2f} x" if unit
+                       else f", {sent / MIB:.1f} MiB")
+
+
+class Bench:
+    def __init__(self, sides: Sides, rounds: int, seconds: float):
+        self.sides, self.rounds, self.seconds = sides, rounds, seconds
+
+    def port(self, side: str) -> int:
+        return self.sides.ports[side]
+
+    def hot(self, size: int, against: tuple, connections: int = 32,
+            length: int = -1, **options) -> Row:
+        """Requests a second, by wrk. length: of a body; -1: the object's."""
+        path = self.sides.warm(size)
+
+        def load(port, at):
+            return lambda: wrk(port, at, connections, self.seconds,
+                               size if length < 0 else length, **options)
+
+        return Row(self, "/s").measure({
+            name: load(self.port("static" if name == "none" else name),
+                       "/none" if name == "none" else path)
+            for name in ("sprox", *self.sides.known(*against))})
+
+    def cold(self, size: int, value, **options) -> Row:
+        """Seconds, of an object that was not read before."""
+        def load(port):
+            return lambda: value(Read(port, self.sides.key(size), **options))
+
+        return Row(self, "s").measure({
+            name: load(self.port(name))
+            for name in self.sides.known("sprox", "direct", "proxy")})
+
+
+def show_rate(value: float) -> str:
+    return f"{value / 1000:.1f} k/s" if value >= 10000 else f"{value:.0f} /s"
+
+
+def show_time(value: float) -> str:
+    return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.1f} ms"
+
+
+SHOW = {"/s": show_rate, "s": show_time}
+LINE = "{:<14}{:>11}{:>8}   {:<20}{}"
+
+
+def spread(values: list) -> str:
+    middle = statistics.median(values)
+    far = max(abs(v - middle) for v in values)
+    return f"±{100 * far / middle:.0f}%"
+
+
+def show(title: str, bar: str, row: Row, unit: int) -> None:
+    """unit: bytes that were wanted; 0: what the origin did is not told."""
+    print(f"{title}" + f"  [{bar}]" * bool(bar))
+    for name, values in row.values.items():
+        against = ""
+        if name != "sprox":
+            ratios = row.ratio(name)
+            against = (f"{statistics.median(ratios):.2f} "
+                       f"({min(ratios):.2f}-{max(ratios):.2f})")
+        asked = row.asked(name, unit) if unit or any(
+            n["requests"] for n in row.notes[name]) else ""
+        middle = SHOW[row.unit](statistics.median(values))
+        print(LINE.format("    " + name, middle, spread(values), against,
+                          asked).rstrip())
+    sys.stdout.flush()
+
+
+# the rows: each returns its measurements, and the bytes that were wanted
+
+@row("hot-4k", "GET 4 KiB, cached", ">= 0.85 of static")
+def hot_4k(b: Bench):
+    return b.hot(4 * KIB, ("static", "proxy")), 0
+
+
+@row("hot-range", "64 KiB range of 128 MiB, cached", ">= 0.85 of static")
+def hot_range(b: Bench):
+    return b.hot(128 * MIB, ("static", "proxy"),
+                 length=64 * KIB,
+                 headers=("Range: bytes=70000000-70065535",)), 0
+
+
+@row("hot-1m", "GET 1 MiB, cached")
+def hot_1m(b: Bench):
+    return b.hot(MIB, ("static", "proxy")), 0
+
+
+@row("hot-8m", "GET 8 MiB, cached", ">= 0.95 of static")
+def hot_8m(b: Bench):
+    return b.hot(8 * MIB, ("static", "proxy"), 8), 0
+
+
+@row("hot-64m", "GET 64 MiB, cached")
+def hot_64m(b: Bench):
+    return b.hot(64 * MIB, ("static", "proxy"), 4), 0
+
+
+@row("head", "HEAD, known", ">= 0.75 of return 200")
+def head(b: Bench):
+    # of an empty object: wrk waits for the body that a length announces
+    script = b.sides.dir / "head.lua"
+    script.write_text('wrk.method = "HEAD"\n')
+    return b.hot(0, ("none", "static"), script=str(script)), 0
+
+
+@row("cold-128m", "GET 128 MiB, cold", "<= 0.25 of direct")
+def cold_128m(b: Bench):
+    return b.cold(128 * MIB, lambda read: read.total), 128 * MIB
+
+
+@row("cold-tail", "last 64 KiB of 128 MiB, cold", "<= 1.2 of direct")
+def cold_tail(b: Bench):
+    return b.cold(128 * MIB, lambda read: read.total,
+                  range="-65536"), 64 * KIB
+
+
+@row("cold-first", "first byte of 128 MiB, cold", "<= 1.1 of direct")
+def cold_first(b: Bench):
+    return b.cold(128 * MIB, lambda read: read.first, leave=True), 0
+
+
+@row("herd", "the slowest of 100 clients, one cold 8 MiB",
+     "<= 1.1 of one direct")
+def herd(b: Bench):
+    def load(side):
+        path = b.sides.key(8 * MIB)
+        return max(read.total for read in read_many(
+            b.port(side), [(path, "")] * 100, 100)[1])
+
+    sides = {name: lambda name=name: load(name)
+             for name in b.sides.known("sprox", "direct", "proxy")}
+    sides["one direct"] = lambda: Read(b.port("direct"),
+                                       b.sides.key(8 * MIB)).total
+    return Row(b, "s").measure(sides), 8 * MIB
+
+
+@row("cold-ranges", "1,000 ranges of 64 KiB in 1 GiB, 32 at once",
+     "<= 1.3 of direct, origin <= 8 x")
+def cold_ranges(b: Bench):
+    chance = random.Random(7)
+
+    def load(side):
+        path = b.sides.key(GIB)
+        firsts = [chance.randrange(GIB - 64 * KIB) for _ in range(1000)]
+        return read_many(b.port(side), [
+            (path, f"{first}-{first + 64 * KIB - 1}") for first in firsts],
+            32)[0]
+
+    return Row(b, "s").measure(
+        {name: lambda name=name: load(name)
+         for name in b.sides.known("sprox", "direct", "proxy")},
+        max(1, b.rounds // 2)), 1000 * 64 * KIB
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("rows", nargs="*")
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--seconds", type=float, default=2)
+    options = options.parse_args()
+    chosen = [name for name in ROWS if not options.rows or any(
+        name.startswith(word) for word in options.rows)]
+    if not chosen:
+        sys.exit("the rows are " + ", ".join(ROWS))
+
+    began = time.monotonic()
+    with Sides() as sides:
+        print(f"nginx {sides.version}, 1 worker, {os.cpu_count()} processors, "
+              f"load {os.getloadavg()[0]:.1f} before; the slow origin: "
+              f"{LATENCY * 1000:.0f} ms, {RATE / 1e6:.0f} MB/s a connection")
+        print(f"median of {options.rounds} rounds, the farthest from it; "
+              "sprox / the other side (least-most); the origin's work in one "
+              "round")
+        if not sides.has_proxy:
+            print("this nginx has no slice module: no side `proxy`")
+        print(LINE.format("    side", "median", "spread", "sprox / it",
+                          "origin"))
+        bench = Bench(sides, options.rounds, options.seconds)
+        for name in chosen:
+            title, bar, function = ROWS[name]
+            show(f"{name}: {title}", bar, *function(bench))
+    print(f"{time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

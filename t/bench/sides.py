@@ -1,0 +1,236 @@
+"""
+What the benchmarks run: one nginx with one worker, and in it the sides that
+are compared; the slow origin behind them; and a client that costs little.
+
+    static   nginx, of a file           sprox   of a proxy_cache_path zone
+    none     nginx, `return 200`        proxy   proxy_cache with `slice`
+    direct   the origin itself
+"""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from bench import slow_origin
+from harness import wire
+from harness.nginx import Nginx, program
+from harness.ports import free_port
+from harness.versity import guarded
+
+LATENCY, RATE = 0.030, 90e6
+KEEP = 1 << 20                      # bytes that a client reads at a time
+SETTLE = 0.02                       # seconds between two looks at the origin
+
+HTTP = """
+    access_log off;
+    sendfile on;
+    tcp_nopush off;
+    keepalive_requests 100000000;
+    proxy_cache_path @dir@/cache levels=1:2 keys_zone=sprox:32m max_size=8g
+                     inactive=1d use_temp_path=off;
+    sprox_origin slow {
+        endpoint http://127.0.0.1:@origin@;
+        credentials anonymous;
+        keepalive 64;
+    }
+    sprox_cache sprox;
+    sprox_valid 1d;
+    sprox_alias $bucket { target slow://$bucket/; }
+    server {
+        listen 127.0.0.1:@port:sprox@;
+        location / { sprox on; }
+    }
+    server {
+        listen 127.0.0.1:@port:static@;
+        location / { root @dir@/static; }
+        location /none { return 200; }
+    }
+    @proxy@
+"""
+
+PROXY = """
+    proxy_cache_path @dir@/proxy levels=1:2 keys_zone=proxy:32m max_size=8g
+                     inactive=1d use_temp_path=off;
+    upstream slow {
+        server 127.0.0.1:@origin@;
+        keepalive 64;
+    }
+    server {
+        listen 127.0.0.1:@port:proxy@;
+        location / {
+            slice 512k;
+            proxy_pass http://slow;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Range $slice_range;
+            proxy_cache proxy;
+            proxy_cache_key $uri$slice_range;
+            proxy_cache_valid 200 206 1d;
+            proxy_cache_lock on;
+        }
+    }
+"""
+
+
+class Sides:
+    """To be used with `with`."""
+
+    def __enter__(self):
+        self.dir = Path(tempfile.mkdtemp(prefix="sprox-bench-"))
+        self.origin_port = free_port()
+        self.origin = subprocess.Popen(
+            [*guarded(), sys.executable, slow_origin.__file__,
+             str(self.origin_port), str(LATENCY), str(RATE)],
+            stdout=subprocess.PIPE)
+        self.origin.stdout.readline()
+        self.origin_control = wire.Client(self.origin_port)
+        built = subprocess.run([program(), "-V"], capture_output=True,
+                               text=True).stderr
+        self.version = re.search(r"nginx/([\d.]+)", built)[1]
+        self.has_proxy = "http_slice_module" in built
+        self.nginx = Nginx(self.dir, HTTP, level="error",
+                           origin=self.origin_port,
+                           proxy=PROXY if self.has_proxy else "").start()
+        self.ports = {**self.nginx.ports, "direct": self.origin_port}
+        self._number = 0
+        self._settled = None
+        return self
+
+    def __exit__(self, *_):
+        self.origin_control.close()
+        self.origin.kill()
+        self.origin.wait()
+        try:
+            self.nginx.stop()
+        finally:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def key(self, size: int) -> str:
+        """The path of an object that nobody has read."""
+        self._number += 1
+        return f"/bench/o{self._number}-{size}"
+
+    def origin_counts(self, path: str = "/_counts") -> dict:
+        return json.loads(self.origin_control.request("GET", path).body)
+
+    def reset(self) -> None:
+        self.origin_counts("/_reset")
+
+    def counts(self) -> dict:
+        """
+        What the origin was asked since reset(), when nothing runs behind
+        any more: twice in a row, as one fill may follow another.
+        """
+        before = None
+        while before is None or before["busy"] or before != self._settled:
+            self._settled = before
+            time.sleep(SETTLE)
+            before = self.origin_counts()
+        return before
+
+    def known(self, *sides: str) -> list:
+        """Of these sides, those that this nginx has."""
+        return [s for s in sides if s != "proxy" or self.has_proxy]
+
+    def warm(self, size: int) -> str:
+        """The path of an object that all sides have, with the same bytes."""
+        path = self.key(size)
+        file = self.dir / ("static" + path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        want = slow_origin.pattern(0, size)
+        file.write_bytes(want)
+        for side in self.known("static", "sprox", "proxy"):
+            with wire.Client(self.ports[side]) as client:
+                for _ in range(2):
+                    assert client.request("GET", path).body == want, side
+        return path
+
+
+class Read:
+    """One read: seconds to the first byte of the body, and to the last."""
+
+    def __init__(self, port: int, path: str, range: str = "",
+                 leave: bool = False, sock=None):
+        """leave: after the first byte. sock: a connection that is kept."""
+        began = time.perf_counter()
+        own = sock is None
+        sock = sock or connect(port)
+        more = f"Range: bytes={range}\r\n" if range else ""
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{more}\r\n"
+                     .encode())
+        reader = wire.Reader(sock)
+        line, pairs = wire.parse_head(reader.until(b"\r\n\r\n"))
+        self.status = int(line.split(" ")[1])
+        assert self.status == (206 if range else 200), line
+        self.size = left = int(wire.to_dict(pairs)["content-length"])
+        left -= len(reader.some(1)) + len(reader.buffer)
+        self.first = time.perf_counter() - began
+        buffer = bytearray(KEEP)
+        while left > 0 and not leave:
+            n = sock.recv_into(buffer, min(left, KEEP))
+            assert n, f"{left} bytes are missing"
+            left -= n
+        self.total = time.perf_counter() - began
+        if own:
+            sock.close()
+
+
+def connect(port: int) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", port), timeout=60)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def read_many(port: int, asked: list, clients: int) -> tuple:
+    """
+    (path, range) each, taken in turn by so many clients, each on its own
+    connection: (seconds for all, the reads).
+    """
+    todo, reads, trouble = list(reversed(asked)), [], []
+
+    def client():
+        try:
+            sock = connect(port)
+            while todo:
+                path, span = todo.pop()
+                reads.append(Read(port, path, span, sock=sock))
+            sock.close()
+        except IndexError:                  # another one took the last
+            pass
+        except Exception as error:
+            trouble.append(error)
+
+    threads = [threading.Thread(target=client) for _ in range(clients)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not trouble, trouble[0]
+    assert len(reads) == len(asked)
+    return time.perf_counter() - began, reads
+
+
+def wrk(port: int, path: str, connections: int, seconds: float, size: int,
+        headers: tuple = (), script: str = "") -> float:
+    """Requests a second; each answer's body must have this size."""
+    more = [word for h in headers for word in ("-H", h)]
+    if script:
+        more += ["-s", script]
+    said = subprocess.run(
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", *more,
+         f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True,
+        check=True).stdout
+    assert "Non-2xx" not in said and "Socket errors" not in said, said
+    count, got, unit = re.search(
+        r"(\d+) requests in .*, ([\d.]+)([KMGT]?)B read", said).groups()
+    got = float(got) * 1024 ** " KMGT".index(unit or " ")
+    assert int(count) and got > 0.98 * int(count) * size, said
+    return float(re.search(r"Requests/sec: +([\d.]+)", said)[1])

@@ -240,12 +240,10 @@ ngx_http_sprox_fetch_body(ngx_http_sprox_fetch_t *f, u_char *p, size_t n)
 
     if (f->reading_error) {
 
-        if (f->error_body.len < SPROX_ERROR_XML_MAX) {
-            n = ngx_min(n, SPROX_ERROR_XML_MAX - f->error_body.len);
-            sprox_buf_add(&f->error_body, p, n);
-        }
+        n = ngx_min(n, SPROX_ERROR_XML_MAX - f->error_body.len);
+        sprox_buf_add(&f->error_body, p, n);
 
-        return NGX_OK;
+        return f->error_body.len < SPROX_ERROR_XML_MAX ? NGX_OK : NGX_DONE;
     }
 
     f->in_callback = 1;

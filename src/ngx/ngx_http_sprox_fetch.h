@@ -110,8 +110,9 @@ void ngx_http_sprox_fetch_cancel(ngx_http_sprox_fetch_t *f);
 
 /*
  * For transports.  header: f->resp is filled in; body as above; both return
- * NGX_OK, NGX_AGAIN (body only: pause) or NGX_ERROR: the try was closed,
- * touch nothing of it.  end: NGX_OK: the answer is complete; NGX_ERROR: it
+ * NGX_OK, NGX_AGAIN (body only: pause), NGX_DONE (body only: this much of an
+ * error document is enough, end the try as if it had come whole) or
+ * NGX_ERROR: the try was closed, touch nothing of it.  end: NGX_OK: the answer is complete; NGX_ERROR: it
  * failed, with f->failure set and the line logged; NGX_DECLINED: a kept
  * connection was found closed before anything came back, try again at once.
  * The transport must have let go of the try before it calls end.

@@ -233,6 +233,16 @@ ngx_http_sprox_http_read(ngx_event_t *ev)
     t = conn->user;
 
     if (ev->timedout) {
+
+        if (t->in_body && t->fetch->reading_error) {
+
+            /* the status says enough */
+
+            t->keep = 0;
+            ngx_http_sprox_http_end(t, NGX_OK);
+            return;
+        }
+
         ngx_http_sprox_http_fail(t, SPROX_ERR_GATEWAY_TIMEOUT, NGX_ETIMEDOUT,
                                  t->in_body ? "the body stalled"
                                             : "no answer came in time");
@@ -327,6 +337,7 @@ ngx_http_sprox_http_read_header(ngx_http_sprox_try_t *t)
     }
 
     t->in_body = 1;
+    t->moved = 1;
 
     if (ngx_http_sprox_fetch_header(f) != NGX_OK) {
         return;

@@ -10,7 +10,13 @@
 /* What one connection may read before others have their turn. */
 #define NGX_HTTP_SPROX_RECV_TURN      (1024 * 1024)
 
+/* Bytes of chunks' lines and trailers between two bytes of the body. */
+#define NGX_HTTP_SPROX_FRAMING_MAX    (16 * 1024)
 
+
+static void ngx_http_sprox_http_wait(ngx_http_sprox_try_t *t);
+static ngx_int_t ngx_http_sprox_http_take(ngx_http_sprox_try_t *t, u_char *p,
+    size_t n);
 static ngx_int_t ngx_http_sprox_http_chunks(ngx_http_sprox_try_t *t, u_char *p,
     size_t n);
 static void ngx_http_sprox_http_rest(ngx_event_t *ev);
@@ -45,7 +51,7 @@ ngx_http_sprox_http_read_body(ngx_http_sprox_try_t *t)
         n = c->recv(c, buf, size);
 
         if (n == NGX_AGAIN) {
-            ngx_add_timer(c->read, t->fetch->origin->read_timeout);
+            ngx_http_sprox_http_wait(t);
 
             if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
                 ngx_http_sprox_http_fail(t, SPROX_ERR_INTERNAL_ERROR, 0,
@@ -81,8 +87,42 @@ ngx_http_sprox_http_read_body(ngx_http_sprox_try_t *t)
 
     /* others' turn; the socket is read on without a new event */
 
-    ngx_add_timer(c->read, t->fetch->origin->read_timeout);
+    ngx_http_sprox_http_wait(t);
     ngx_post_event(c->read, &ngx_posted_next_events);
+}
+
+
+/*
+ * The time-out begins anew with bytes for the owner only: what drips error
+ * documents or trailers does not put it off.
+ */
+
+static void
+ngx_http_sprox_http_wait(ngx_http_sprox_try_t *t)
+{
+    ngx_event_t  *ev;
+
+    ev = t->conn->connection->read;
+
+    if (t->moved || !ev->timer_set) {
+        t->moved = 0;
+        ngx_add_timer(ev, t->fetch->origin->read_timeout);
+    }
+}
+
+
+/* Bytes of the body to the owner; returns as he does. */
+
+static ngx_int_t
+ngx_http_sprox_http_take(ngx_http_sprox_try_t *t, u_char *p, size_t n)
+{
+    t->framing = 0;
+
+    if (!t->fetch->reading_error) {
+        t->moved = 1;
+    }
+
+    return ngx_http_sprox_fetch_body(t->fetch, p, n);
 }
 
 
@@ -97,11 +137,8 @@ ngx_http_sprox_http_body(ngx_http_sprox_try_t *t, u_char *p, size_t n)
 {
     ngx_int_t                rc;
     ngx_connection_t        *c;
-    ngx_http_sprox_fetch_t  *f;
 
-    f = t->fetch;
-
-    if (f->resp.chunked) {
+    if (t->fetch->resp.chunked) {
         return ngx_http_sprox_http_chunks(t, p, n);
     }
 
@@ -115,13 +152,18 @@ ngx_http_sprox_http_body(ngx_http_sprox_try_t *t, u_char *p, size_t n)
         t->left -= n;
     }
 
-    rc = ngx_http_sprox_fetch_body(f, p, n);
+    rc = ngx_http_sprox_http_take(t, p, n);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
     }
 
     if (t->left == 0) {
+        return NGX_DONE;
+    }
+
+    if (rc == NGX_DONE) {
+        t->keep = 0;
         return NGX_DONE;
     }
 
@@ -142,6 +184,7 @@ ngx_http_sprox_http_body(ngx_http_sprox_try_t *t, u_char *p, size_t n)
 static ngx_int_t
 ngx_http_sprox_http_chunks(ngx_http_sprox_try_t *t, u_char *p, size_t n)
 {
+    u_char                  *at;
     size_t                   size;
     ngx_int_t                rc;
     ngx_buf_t                b;
@@ -157,7 +200,17 @@ ngx_http_sprox_http_chunks(ngx_http_sprox_try_t *t, u_char *p, size_t n)
 
     for ( ;; ) {
 
+        at = b.pos;
         rc = ngx_http_sprox_parse_chunked(t->parser, &b, &t->chunked);
+        t->framing += b.pos - at;
+
+        if (t->framing > NGX_HTTP_SPROX_FRAMING_MAX) {
+            ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
+                                     "chunk extensions or trailers are larger "
+                                     "than %d bytes",
+                                     NGX_HTTP_SPROX_FRAMING_MAX);
+            return NGX_ERROR;
+        }
 
         if (rc == NGX_AGAIN) {
             return NGX_OK;
@@ -191,10 +244,15 @@ ngx_http_sprox_http_chunks(ngx_http_sprox_try_t *t, u_char *p, size_t n)
         b.pos += size;
         t->chunked.size -= size;
 
-        rc = ngx_http_sprox_fetch_body(f, p, size);
+        rc = ngx_http_sprox_http_take(t, p, size);
 
         if (rc == NGX_ERROR) {
             return NGX_ERROR;
+        }
+
+        if (rc == NGX_DONE) {
+            t->keep = 0;
+            return NGX_DONE;
         }
 
         if (rc == NGX_AGAIN) {

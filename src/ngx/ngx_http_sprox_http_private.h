@@ -45,8 +45,11 @@ struct ngx_http_sprox_try_s {
     ngx_http_status_t          status;
     ngx_http_chunked_t         chunked;
     off_t                      left;        /* of the body; -1: until close */
+    size_t                     framing;     /* since the last byte of the body,
+                                               in chunks' lines, trailers */
     unsigned                   status_read:1;
     unsigned                   in_body:1;
+    unsigned                   moved:1;     /* since the time-out was set */
     unsigned                   paused:1;
     unsigned                   reused:1;
     unsigned                   answered:1;  /* a byte came back */

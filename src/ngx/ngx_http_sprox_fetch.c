@@ -33,6 +33,10 @@
 #define NGX_HTTP_SPROX_STALE_TRIES    8
 #define NGX_HTTP_SPROX_REGIONS_MAX    1000
 
+/* Instead of a message of an origin that quotes the request's signature. */
+#define NGX_HTTP_SPROX_QUOTES                                                 \
+    "The origin's message quotes credentials and is not shown"
+
 
 /* A bucket that lives in another region than its origin's block says. */
 
@@ -50,6 +54,8 @@ static ngx_int_t ngx_http_sprox_fetch_address(ngx_http_sprox_fetch_t *f);
 static ngx_int_t ngx_http_sprox_fetch_redirect(ngx_http_sprox_fetch_t *f);
 static ngx_int_t ngx_http_sprox_fetch_again(ngx_http_sprox_fetch_t *f,
     ngx_int_t retry_after);
+static ngx_uint_t ngx_http_sprox_fetch_quotes(ngx_http_sprox_fetch_t *f,
+    sprox_str_t text);
 static void ngx_http_sprox_fetch_done(ngx_http_sprox_fetch_t *f,
     ngx_int_t rc);
 static void ngx_http_sprox_fetch_free(ngx_http_sprox_fetch_t *f);
@@ -313,6 +319,14 @@ ngx_http_sprox_fetch_end(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
         ngx_memzero(&f->error, sizeof(sprox_error_t));
     }
 
+    if (ngx_http_sprox_fetch_quotes(f, f->error.message)) {
+        f->error.message = sprox_str_lit(NGX_HTTP_SPROX_QUOTES);
+    }
+
+    if (ngx_http_sprox_fetch_quotes(f, f->error.code)) {
+        f->error.code = sprox_str_null;
+    }
+
     if (ngx_http_sprox_fetch_redirect(f) == NGX_OK) {
         return;
     }
@@ -340,6 +354,46 @@ ngx_http_sprox_fetch_end(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
     }
 
     ngx_http_sprox_fetch_done(f, NGX_DECLINED);
+}
+
+
+/*
+ * Whether a text of the origin's, which goes to logs and clients, quotes the
+ * credential that it was asked with, or what looks like a signature.
+ */
+
+static ngx_uint_t
+ngx_http_sprox_fetch_quotes(ngx_http_sprox_fetch_t *f, sprox_str_t text)
+{
+    size_t                     i, digits;
+    sprox_str_t                secrets[3];
+    const sprox_credential_t  *cred;
+
+    if (text.len == 0) {
+        return 0;
+    }
+
+    cred = ngx_http_sprox_cred_get(f->origin, f->log);
+
+    secrets[0] = cred->access_key;
+    secrets[1] = cred->secret_key;
+    secrets[2] = cred->token;
+
+    for (i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+        if (secrets[i].len
+            && sprox_str_find(text, secrets[i], 0) != (size_t) -1)
+        {
+            return 1;
+        }
+    }
+
+    digits = 0;
+
+    for (i = 0; i < text.len && digits < SPROX_SIGV4_LEN; i++) {
+        digits = isxdigit(text.data[i]) ? digits + 1 : 0;
+    }
+
+    return digits == SPROX_SIGV4_LEN;
 }
 
 

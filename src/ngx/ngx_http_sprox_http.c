@@ -26,6 +26,7 @@
 
 
 static ngx_int_t ngx_http_sprox_http_start(ngx_http_sprox_fetch_t *f);
+static ngx_int_t ngx_http_sprox_http_begin(ngx_http_sprox_fetch_t *f);
 static void ngx_http_sprox_http_resolved(ngx_http_sprox_resolve_t *w,
     ngx_http_sprox_host_t *host);
 static void ngx_http_sprox_http_read_header(ngx_http_sprox_try_t *t);
@@ -57,6 +58,21 @@ ngx_http_sprox_http_buffer(ngx_log_t *log)
 
 static ngx_int_t
 ngx_http_sprox_http_start(ngx_http_sprox_fetch_t *f)
+{
+    if (ngx_http_sprox_http_begin(f) != NGX_OK) {
+
+        /* a signed request is wiped whatever happens */
+
+        ngx_http_sprox_http_close(f);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_http_begin(ngx_http_sprox_fetch_t *f)
 {
     sprox_rc_t              rc;
     sprox_buf_t             host;

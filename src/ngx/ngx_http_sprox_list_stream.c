@@ -647,6 +647,15 @@ ngx_http_sprox_stream_end(ngx_http_sprox_stream_t *s)
             return NGX_ERROR;
         }
 
+        if (sprox_str_eq(page.next, s->token)) {
+            ngx_log_error(NGX_LOG_ERR, l->request->connection->log, 0,
+                          "sprox: alias \"%V\": the origin \"%V\" answered "
+                          "with the same continuation token that it was "
+                          "asked with", &s->alias->pattern,
+                          &s->alias->origin->name);
+            return NGX_ERROR;
+        }
+
         s->more = 1;
         s->token = sprox_str_dup(&l->ctx->mem, page.next);
 

@@ -131,7 +131,7 @@ ngx_http_sprox_pass_answer(ngx_http_sprox_object_t *o)
     r = o->request;
     f = o->fetch;
 
-    if (f->resp.status == 304) {
+    if (f->resp.status == 304 && f->req.if_none_match.len) {
         ngx_http_sprox_pass_not_modified(o);
         return NGX_ERROR;
     }

@@ -4,6 +4,8 @@ a cache key, get at what their alias does not show, leave a directory, pass a
 limit, or read a secret.
 """
 
+import hashlib
+import hmac
 import os
 import re
 import shutil
@@ -399,3 +401,212 @@ def test_what_may_not_be_read(make_nginx, root):
         assert error_code(response) == "AccessDenied"
     assert "Permission denied" in nginx.log()
     (bucket / "dir").chmod(0o755)
+
+
+# limits
+
+WIDE = "large_client_header_buffers 8 512k;"
+LIMITS = [
+    ("key", "/bucket/" + "k" * 1024, {}, 404, "NoSuchKey"),
+    ("key", "/bucket/" + "k" * 1025, {}, 400, "KeyTooLongError"),
+    ("key", "/bucket/" + "%6b" * 1025, {}, 400, "KeyTooLongError"),
+    ("path", "/bucket/" + "k" * 300000, {}, 400, "KeyTooLongError"),
+    ("bucket", "/" + "b" * 256 + "/k", {}, 400, "InvalidBucketName"),
+    ("query", "/bucket/k?" + "q" * 8192, {}, 404, "NoSuchKey"),
+    ("query", "/bucket/k?" + "q" * 8193, {}, 400,
+     "RequestHeaderSectionTooLarge"),
+    ("query", "/bucket/k?" + "q" * 300000, {}, 400,
+     "RequestHeaderSectionTooLarge"),
+    ("arguments", "/bucket/k?" + "&a=1" * 64, {}, 404, "NoSuchKey"),
+    ("arguments", "/bucket/k?" + "&a=1" * 65, {}, 400,
+     "RequestHeaderSectionTooLarge"),
+    ("prefix", "/bucket?list-type=2&prefix=" + "p" * 1025, {}, 400,
+     "InvalidArgument"),
+    ("delimiter", "/bucket?list-type=2&delimiter=" + "p" * 1025, {}, 400,
+     "InvalidArgument"),
+    ("marker", "/bucket?marker=" + "p" * 1025, {}, 400, "InvalidArgument"),
+    ("token", "/bucket?list-type=2&continuation-token=" + "p" * 2049, {}, 400,
+     "InvalidArgument"),
+    ("max-keys", "/bucket?list-type=2&max-keys=" + "9" * 400, {}, 400,
+     "InvalidArgument"),
+    ("part", "/bucket/k?partNumber=" + "9" * 400, {}, 400, "InvalidArgument"),
+    ("condition", "/bucket/k", {"If-Match": "x" * 300000}, 404, "NoSuchKey"),
+    ("range", "/bucket/k", {"Range": "bytes=" + "9" * 300000 + "-"}, 404,
+     "NoSuchKey"),
+    ("signature", "/bucket/k", {"Authorization": "AWS4-HMAC-SHA256 "
+                                + "a" * 300000}, 404, "NoSuchKey"),
+    ("cookie", "/bucket/k", {"Cookie": "x" * 300000}, 404, "NoSuchKey"),
+]
+
+
+def test_limits(make_nginx, origin):
+    origin.bucket("bucket")
+    nginx = serve(make_nginx, origin.endpoint, server_more=WIDE)
+    with nginx.client() as client:
+        for what, target, headers, status, code in LIMITS:
+            origin.journal.clear()
+            response = client.request("GET", target, headers)
+            assert (response.status, error_code(response)) \
+                == (status, code), (what, len(target))
+            assert origin.count() == (status == 404), what
+            for entry in origin.requests():
+                assert len(repr(entry)) < 4096, what
+
+
+def test_limits_of_nginx_come_first(make_nginx, origin):
+    """With its defaults: an error that is none of S3's, and nothing asked."""
+    nginx = serve(make_nginx, origin.endpoint)
+    many = {f"X-{i}": "v" * 100 for i in range(1000)}
+    for target, headers, status in (
+            ("/bucket/" + "k" * 9000, {}, 414),
+            ("/bucket/k", {"Cookie": "x" * 9000}, 400),
+            ("/bucket/k", many, 400)):
+        assert nginx.get(target, headers).status == status
+    assert origin.requests() == []
+
+
+RANGES = [
+    "bytes=" + ",".join(f"{i}-{i}" for i in range(10000)),
+    "bytes=" + ",".join(["0-"] * 10000), "bytes=" + "-1," * 10000,
+    "bytes=" + "," * 100000, "bytes=0-0" + " " * 100000 + ",1-1",
+    "bytes=" + "0" * 100000 + "-", "bytes=-" + "9" * 100000,
+]
+
+
+@pytest.mark.parametrize("cache", ["nvme", "off"])
+def test_ten_thousand_ranges(make_nginx, origin, cache):
+    """One header, one answer, as S3 gives it: the whole object."""
+    origin.put("bucket", "key", BODY)
+    nginx = serve(make_nginx, origin.endpoint, server_more=WIDE, cache=cache)
+    idle = nginx.rss()
+    for header in RANGES:
+        for _ in range(2):
+            response = nginx.get("/bucket/key", {"Range": header})
+            assert (response.status, response.body) == (200, BODY)
+    assert origin.count() == (1 if cache == "nvme" else 2 * len(RANGES))
+    assert nginx.rss() < idle + (16 << 20)
+
+
+@pytest.mark.parametrize("target", ["/bucket/key", "/bucket/absent",
+                                    "/bucket?list-type=2"])
+def test_thousands_in_one_pipeline(make_nginx, origin, target):
+    origin.put("bucket", "key", BODY)
+    nginx = serve(make_nginx, origin.endpoint, more="sprox_list cached 1h;"
+                  "keepalive_requests 100000;")
+    count, found = 3000, {"/bucket/key": 206, "/bucket/absent": 404}
+    request = (f"GET {target} HTTP/1.1\r\nHost: h\r\nRange: bytes=5-9\r\n\r\n"
+               ).encode()
+    nginx.get(target)
+    with nginx.client() as client:
+        idle = nginx.rss()
+        writer = threading.Thread(target=client.sock.sendall,
+                                  args=(request * count,))
+        writer.start()
+        for _ in range(count):
+            response = client.read()
+            assert response.status == found.get(target, 200)
+            if target == "/bucket/key":
+                assert response.body == BODY[5:10]
+        writer.join()
+        assert nginx.rss() < idle + (8 << 20)
+
+
+# secrets
+
+ID, SECRET = "AKIDOFOURS", "secretOfOurs/with+all=of/its=chars"
+TOKEN = "tokenOfOurs/" + "t+/=" * 200
+
+
+def signing_keys(secret: str, date: str) -> list:
+    """What is derived from the secret on the way to a signature."""
+    keys = [b"AWS4" + secret.encode()]
+    for part in date, "us-east-1", "s3", "aws4_request":
+        keys.append(hmac.new(keys[-1], part.encode(), hashlib.sha256).digest())
+    return keys
+
+
+def memory(pid: int) -> bytes:
+    """All that a worker may write to, but for what it shares."""
+    found = []
+    with open(f"/proc/{pid}/maps") as maps, \
+            open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            span, mode, _, _, inode, *name = line.split()
+            if mode != "rw-p" or name[:1] == ["[vvar]"]:
+                continue
+            first, last = (int(n, 16) for n in span.split("-"))
+            mem.seek(first)
+            found.append(mem.read(last - first))
+    return b"\0".join(found)
+
+
+def test_secrets_are_wiped_and_told_nobody(make_nginx, origin):
+    for number in range(20):
+        origin.put("bucket", f"k{number}", BODY)
+    nginx = serve(make_nginx, origin.endpoint, retries="1",
+                  credentials=f'static {ID} "{SECRET}" "{TOKEN}"',
+                  origin_more="read_timeout 300ms;")
+    worker = nginx.worker_pids()[0]
+    before = memory(worker).count(TOKEN.encode())
+    assert before >= 1                  # it is found where it belongs
+    said = []
+
+    def ask(target: str, *statuses: int) -> None:
+        response = nginx.get(target)
+        assert response.status in statuses, response
+        said.append(response.text + str(response.header_list))
+
+    for number in range(20):
+        ask(f"/bucket/k{number}", 200)
+    ask("/bucket?list-type=2", 200)
+    ask("/bucket/absent", 404)
+    for code in ("SignatureDoesNotMatch", "InvalidAccessKeyId",
+                 "ExpiredToken", "AccessDenied"):
+        origin.script(status=403, code=code, key="absent", times=1)
+        ask("/bucket/absent", 403, 502)
+    origin.script(status=503, key="absent", times=1)
+    ask("/bucket/absent", 404)
+    origin.script(raw=b"", key="absent", times=1)
+    ask("/bucket/absent", 404)
+    origin.script(delay=0.5, key="absent", times=2)
+    ask("/bucket/absent", 504)
+    origin.journal.wait_idle()
+    origin.stop()                       # now connections are refused
+    ask("/bucket/absent", 502)
+    said.append(nginx.get("/metrics").text)
+
+    requests = origin.requests()
+    signatures = [re.search("Signature=([0-9a-f]{64})$",
+                            e.headers["authorization"])[1] for e in requests]
+    assert len(set(signatures)) > 20
+    assert {e.headers["x-amz-security-token"] for e in requests} == {TOKEN}
+
+    text = "".join(said) + nginx.log() + "".join(nginx.access_log()) \
+        + (nginx.dir / "sprox.log").read_text()
+    for secret in SECRET, TOKEN, TOKEN[:40], *signatures:
+        assert secret not in text
+    for path in cache_files(nginx):
+        data = path.read_bytes()
+        assert SECRET.encode() not in data and TOKEN.encode() not in data
+
+    # the worker knows its credential, and nothing that it made of it
+    left = memory(worker)
+    assert left.count(TOKEN.encode()) == before
+    assert b"x-amz-security-token:" + TOKEN[:9].encode() not in left
+    assert [s for s in signatures if s.encode() in left] == []
+    for date in {e.headers["x-amz-date"][:8] for e in requests}:
+        for key in signing_keys(SECRET, date):
+            assert key not in left
+
+
+@pytest.mark.parametrize("words", [
+    f'static {ID} "{SECRET}" "{TOKEN}" more', f'static "" "{SECRET}"',
+    f'static {ID} "{SECRET} x"', f'static {ID} "{SECRET}" "{TOKEN} y"',
+    f'statik {ID} "{SECRET}"', f'"{SECRET}"',
+    f'static {ID} "{SECRET}"; credentials static {ID} "{SECRET}"',
+])
+def test_a_bad_configuration_does_not_tell(make_nginx, origin, words):
+    nginx = serve(make_nginx, origin.endpoint, start=False, credentials=words)
+    code, said = nginx.check()
+    assert code != 0 and "credentials" in said
+    assert SECRET not in said and TOKEN not in said

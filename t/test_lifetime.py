@@ -162,3 +162,43 @@ def test_a_client_that_leaves_its_purge(make_nginx, origin):
         client.send("PURGE", "/bucket/key")
     nginx.wait(lambda: not cache_files(nginx), 5, "to purge")
     assert nginx.get("/bucket/key").body == body
+
+
+# what an origin sends beyond its end
+
+@pytest.mark.parametrize("cache", ["nvme", "off"])
+def test_more_than_the_range_in_chunks(make_nginx, origin, cache):
+    nginx = serve(make_nginx, origin.endpoint, cache=cache)
+    origin.put("bucket", "key", blob(FILL))
+    origin.script(chunked=True, extra=b"x" * 70000, method="GET")
+    for header in "bytes=0-", "bytes=70000-80000", "bytes=-9":
+        first, last = header[6:].split("-")
+        with nginx.client() as client:
+            for _ in range(2):
+                body = client.request("GET", "/bucket/key",
+                                      {"Range": header}).body
+                assert body == (blob(FILL)[-int(last):] if not first else
+                                blob(FILL)[int(first):
+                                           int(last) + 1 if last else None])
+
+
+def test_more_than_was_announced_over_tls(make_nginx, make_origin, pki):
+    """It came in the record that the body ended in: the socket is empty."""
+    origin = make_origin(tls=pki.good)
+    nginx = serve(make_nginx, origin.endpoint, origin_more=
+                  f"trusted_certificate {pki.ca}; keepalive 4;")
+    forged = b'HTTP/1.1 200 OK\r\nContent-Length: 6\r\nETag: "x"\r\n\r\nforged'
+    for n in range(3):
+        origin.put("bucket", f"k{n}", blob(100, n))
+        gate = origin.hold(key=f"k{n}", status=200, body=blob(100, n) + forged,
+                           content_length=100, headers={"ETag": f'"{n}"'},
+                           gate_after=0)
+        with nginx.client() as client:
+            client.send("GET", f"/bucket/k{n}")
+            gate.wait()
+            nginx.wait(lambda: nginx.metrics().sum(
+                "sprox_origin_requests_total", status=200) == n + 1, 5,
+                "to read the header alone")
+            gate.open()
+            assert client.read().body == blob(100, n)
+    assert nginx.get("/bucket/k1").body == blob(100, 1)

@@ -23,8 +23,9 @@
  * header: the answer of the last try, for status 2xx and 304: f->resp holds.
  *     NGX_OK: go on.  Anything else: the owner has called cancel().
  * body: n bytes of the body, which hold during the call.  NGX_OK: go on;
- *     NGX_AGAIN: they were taken, but send no more until resume(); NGX_ERROR:
- *     the owner has called cancel().
+ *     NGX_AGAIN: they were taken, but send no more until resume(); NGX_DONE:
+ *     the body is at its end for the owner; NGX_ERROR: the owner has called
+ *     cancel().
  * done: the end; the fetch is freed when done returns (the owner must not
  *     call cancel() in or after it).  rc:
  *     NGX_OK        the body came whole, as long as its header said;
@@ -110,12 +111,13 @@ void ngx_http_sprox_fetch_cancel(ngx_http_sprox_fetch_t *f);
 
 /*
  * For transports.  header: f->resp is filled in; body as above; both return
- * NGX_OK, NGX_AGAIN (body only: pause), NGX_DONE (body only: this much of an
- * error document is enough, end the try as if it had come whole) or
- * NGX_ERROR: the try was closed, touch nothing of it.  end: NGX_OK: the answer is complete; NGX_ERROR: it
- * failed, with f->failure set and the line logged; NGX_DECLINED: a kept
- * connection was found closed before anything came back, try again at once.
- * The transport must have let go of the try before it calls end.
+ * NGX_OK, NGX_AGAIN (body only: pause), NGX_DONE (body only: this much of a
+ * body is enough, end the try as if it had come whole) or NGX_ERROR: the try
+ * was closed, touch nothing of it.  end: NGX_OK: the answer is complete;
+ * NGX_ERROR: it failed, with f->failure set and the line logged;
+ * NGX_DECLINED: a kept connection was found closed before anything came
+ * back, try again at once.  The transport must have let go of the try before
+ * it calls end.
  */
 ngx_int_t ngx_http_sprox_fetch_header(ngx_http_sprox_fetch_t *f);
 ngx_int_t ngx_http_sprox_fetch_body(ngx_http_sprox_fetch_t *f, u_char *p,

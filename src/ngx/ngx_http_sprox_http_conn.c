@@ -390,8 +390,8 @@ ngx_http_sprox_http_keep(ngx_http_sprox_conn_t *conn)
 static void
 ngx_http_sprox_http_idle(ngx_event_t *ev)
 {
-    int                      n;
     char                     buf[1];
+    ssize_t                  n;
     ngx_connection_t        *c;
     ngx_http_sprox_conn_t   *conn;
 
@@ -402,27 +402,26 @@ ngx_http_sprox_http_idle(ngx_event_t *ev)
         goto close;
     }
 
-    n = recv(c->fd, buf, 1, MSG_PEEK);
+    if (c->ssl) {
 
-    if (n == -1 && ngx_socket_errno == NGX_EAGAIN) {
-        ev->ready = 0;
+        /*
+         * Session tickets and the like come at any time; data may not.  It
+         * may wait in the buffers of TLS, where the socket shows nothing.
+         */
 
-        if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-            goto close;
+        n = c->recv(c, (u_char *) buf, 1);
+
+    } else {
+        n = recv(c->fd, buf, 1, MSG_PEEK);
+
+        if (n == -1 && ngx_socket_errno == NGX_EAGAIN) {
+            ev->ready = 0;
+            n = NGX_AGAIN;
         }
-
-        return;
     }
 
-    if (n > 0 && c->ssl) {
-
-        /* session tickets and the like come at any time; data may not */
-
-        if (c->recv(c, (u_char *) buf, 1) == NGX_AGAIN
-            && ngx_handle_read_event(c->read, 0) == NGX_OK)
-        {
-            return;
-        }
+    if (n == NGX_AGAIN && ngx_handle_read_event(c->read, 0) == NGX_OK) {
+        return;
     }
 
 close:

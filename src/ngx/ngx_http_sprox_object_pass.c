@@ -222,6 +222,14 @@ ngx_http_sprox_pass_body(ngx_http_sprox_fetch_t *f, u_char *p, size_t n)
     ngx_http_sprox_object_t  *o;
 
     o = f->data;
+
+    if (o->pos == o->end) {
+
+        /* more than its range said */
+
+        return NGX_DONE;
+    }
+
     r = o->request;
     c = r->connection;
 

@@ -164,6 +164,30 @@ def test_a_client_that_leaves_its_purge(make_nginx, origin):
     assert nginx.get("/bucket/key").body == body
 
 
+# workers that go
+
+def test_worker_shutdown_timeout_ends_fetches(make_nginx, origin):
+    """Those that somebody waits for, and those that nobody does."""
+    nginx = serve(make_nginx, origin.endpoint, main=
+                  "worker_shutdown_timeout 1s;", retries="3")
+    for key in "ab":
+        origin.put("bucket", key, blob(FILL))
+    gate = origin.hold(key="a", gate_after=SLICE)
+    silent = origin.hold(key="b")
+    with nginx.client() as waits, nginx.client() as leaves:
+        waits.send("GET", "/bucket/a")
+        leaves.send("GET", "/bucket/b")
+        gate.wait()
+        silent.wait()
+        leaves.close()
+        nginx.reload(wait_old=True)
+        assert not waits.read().complete
+    origin.clear_script()
+    for key in "ab":
+        assert nginx.get(f"/bucket/{key}").body == blob(FILL)
+    wait_idle(nginx)
+
+
 # what an origin sends beyond its end
 
 @pytest.mark.parametrize("cache", ["nvme", "off"])

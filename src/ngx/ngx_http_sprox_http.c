@@ -170,6 +170,12 @@ ngx_http_sprox_http_write(ngx_event_t *ev)
         return;
     }
 
+    if (c->close) {
+        ngx_http_sprox_http_fail(t, SPROX_ERR_SERVICE_UNAVAILABLE, 0,
+                                 "the worker has to end");
+        return;
+    }
+
     request = sprox_buf_get(&t->request);
 
     while (t->sent < request.len) {
@@ -262,6 +268,14 @@ ngx_http_sprox_http_read(ngx_event_t *ev)
         ngx_http_sprox_http_fail(t, SPROX_ERR_GATEWAY_TIMEOUT, NGX_ETIMEDOUT,
                                  t->in_body ? "the body stalled"
                                             : "no answer came in time");
+        return;
+    }
+
+    /* worker_shutdown_timeout: nginx closes whatever there still is */
+
+    if (c->close) {
+        ngx_http_sprox_http_fail(t, SPROX_ERR_SERVICE_UNAVAILABLE, 0,
+                                 "the worker has to end");
         return;
     }
 
@@ -598,6 +612,10 @@ ngx_http_sprox_http_fail(ngx_http_sprox_try_t *t, sprox_error_code_t failure,
     va_end(args);
 
     f->failure = failure;
+
+    if (t->conn && t->conn->connection->close) {
+        f->final = 1;
+    }
 
     ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, err, "%*s, try %ui of %ui",
                              (size_t) (p - text), text, f->tries,

@@ -246,6 +246,12 @@ ngx_http_sprox_http_connected(ngx_event_t *ev)
         return;
     }
 
+    if (c->close) {
+        ngx_http_sprox_http_fail(t, SPROX_ERR_SERVICE_UNAVAILABLE, 0,
+                                 "the worker has to end");
+        return;
+    }
+
     if (ngx_http_sprox_http_test_connect(c) != NGX_OK) {
         ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, ngx_socket_errno,
                                  "connecting to %V failed", &conn->host);

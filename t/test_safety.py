@@ -525,8 +525,11 @@ def signing_keys(secret: str, date: str) -> list:
     return keys
 
 
+PAGE = 4096
+
+
 def memory(pid: int) -> bytes:
-    """All that a worker may write to, but for what it shares."""
+    """All that a worker has written to, but for what it shares."""
     found = []
     with open(f"/proc/{pid}/maps") as maps, \
             open(f"/proc/{pid}/mem", "rb", 0) as mem:
@@ -536,8 +539,11 @@ def memory(pid: int) -> bytes:
                 continue
             first, last = (int(n, 16) for n in span.split("-"))
             mem.seek(first)
-            found.append(mem.read(last - first))
-    return b"\0".join(found)
+            data = mem.read(last - first)
+            found += filter(lambda page: page.strip(b"\0"), (
+                data[at:at + PAGE] for at in range(0, len(data), PAGE)))
+            found.append(b"\0")
+    return b"".join(found)
 
 
 def test_secrets_are_wiped_and_told_nobody(make_nginx, origin):

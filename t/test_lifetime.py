@@ -226,3 +226,55 @@ def test_more_than_was_announced_over_tls(make_nginx, make_origin, pki):
             gate.open()
             assert client.read().body == blob(100, n)
     assert nginx.get("/bucket/k1").body == blob(100, 1)
+
+
+# workers that wait for each other
+
+def spread(nginx, number: int, target: str) -> list:
+    """So many clients that each worker has some, and what they ask for."""
+    clients = [nginx.client() for _ in range(number)]
+    for client in clients:
+        client.send("GET", target)
+    return clients
+
+
+@pytest.mark.parametrize("after", [None, SLICE // 2],
+                         ids=["probe", "slice"])
+def test_who_waits_for_another_worker_outlives_a_reload(make_nginx, origin,
+                                                        after):
+    nginx = serve(make_nginx, origin.endpoint, workers=2,
+                  listen_more=" reuseport")
+    origin.put("bucket", "key", blob(FILL))
+    gate = origin.hold(key="key", gate_after=after, method="GET")
+    clients = spread(nginx, 24, "/bucket/key")
+    gate.wait()
+    nginx.reload()
+    gate.open()
+    for client in clients:
+        assert client.read().body == blob(FILL)
+        client.close()
+    assert origin.journal.body_bytes() == FILL
+
+
+def test_a_worker_wakes_only_whom_it_knows(make_nginx, origin):
+    """
+    Workers of a later configuration are more; the descriptors that wake them
+    were made when the older worker was there already, and mean to it what its
+    own numbers mean: clients.
+    """
+    nginx = serve(make_nginx, origin.endpoint, workers=1,
+                  listen_more=" reuseport")
+    origin.put("bucket", "key", blob(FILL))
+    gate = origin.hold(key="key", gate_after=SLICE // 2, method="GET", nth=1)
+    old = spread(nginx, 60, "/bucket/key")
+    gate.wait()
+    nginx.wait(lambda: len(nginx.fds()) > 60, 5, "to take its clients")
+
+    nginx.workers = nginx._variables["workers"] = 16
+    nginx.write(nginx._variables["http"])
+    nginx.reload()
+    new = spread(nginx, 120, "/bucket/key")
+    gate.open()
+    for client in old + new:
+        assert client.read().body == blob(FILL)
+        client.close()

@@ -67,10 +67,17 @@ static ngx_int_t ngx_http_sprox_flight_listen(ngx_cycle_t *cycle, int fd);
 static void ngx_http_sprox_flight_read(ngx_event_t *ev);
 static void ngx_http_sprox_flight_timer(ngx_event_t *ev);
 static void ngx_http_sprox_flight_check(ngx_uint_t owners);
+static void ngx_http_sprox_flight_rest(void);
 static void ngx_http_sprox_flight_free(ngx_http_sprox_flight_slot_t *slot,
     uint64_t seq);
 static void ngx_http_sprox_flight_inherit(void);
 
+
+/*
+ * How many descriptors there were when this process was forked: those that
+ * the master made later are not open in it, or are something else.
+ */
+static ngx_uint_t                 ngx_http_sprox_flight_nfds;
 
 /* Of this worker; NULL: nothing is shared. */
 static ngx_http_sprox_flights_t  *ngx_http_sprox_flights;
@@ -177,6 +184,8 @@ ngx_http_sprox_flight_init_module(ngx_cycle_t *cycle, ngx_shm_zone_t *zone)
         sh->fds[sh->nfds++] = fd;
     }
 
+    ngx_http_sprox_flight_nfds = sh->nfds;
+
     return NGX_OK;
 }
 
@@ -197,7 +206,7 @@ ngx_http_sprox_flight_start(ngx_cycle_t *cycle, ngx_shm_zone_t *zone)
 
     flights = zone->data;
 
-    if ((ngx_uint_t) ngx_process_slot >= flights->sh->nfds) {
+    if ((ngx_uint_t) ngx_process_slot >= ngx_http_sprox_flight_nfds) {
         ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
                       "sprox: too many worker processes: this one fetches "
                       "for itself alone");
@@ -206,7 +215,6 @@ ngx_http_sprox_flight_start(ngx_cycle_t *cycle, ngx_shm_zone_t *zone)
 
     ngx_http_sprox_flight_event.handler = ngx_http_sprox_flight_timer;
     ngx_http_sprox_flight_event.log = cycle->log;
-    ngx_http_sprox_flight_event.cancelable = 1;
 
     if (ngx_http_sprox_flight_listen(cycle,
                                      flights->sh->fds[ngx_process_slot])
@@ -379,6 +387,7 @@ ngx_http_sprox_flight_release(ngx_http_sprox_flight_t *f)
     if (f->waiting) {
         f->waiting = 0;
         ngx_queue_remove(&f->queue);
+        ngx_http_sprox_flight_rest();
     }
 
     if (f->own) {
@@ -438,7 +447,9 @@ ngx_http_sprox_flight_free(ngx_http_sprox_flight_slot_t *slot, uint64_t seq)
 
     one = 1;
 
-    for (i = 0; i < sh->nfds; i++) {
+    /* workers of later descriptors look by themselves, see _timer() */
+
+    for (i = 0; i < ngx_http_sprox_flight_nfds; i++) {
 
         if ((waiters[i / 64] & (1ULL << i % 64)) == 0) {
             continue;
@@ -527,5 +538,20 @@ ngx_http_sprox_flight_check(ngx_uint_t owners)
         f->slot = NULL;
 
         f->landed(f->data);
+    }
+
+    ngx_http_sprox_flight_rest();
+}
+
+
+/* The timer keeps a worker that is to exit while something is waited for. */
+
+static void
+ngx_http_sprox_flight_rest(void)
+{
+    if (ngx_queue_empty(&ngx_http_sprox_flight_waits)
+        && ngx_http_sprox_flight_event.timer_set)
+    {
+        ngx_del_timer(&ngx_http_sprox_flight_event);
     }
 }

@@ -270,6 +270,7 @@ LIMITS = {
     "keys of one page": "SPROX_LIST_KEYS_MAX",
     "partNumber": "NGX_HTTP_SPROX_PART_MAX",
     "Range header": "SPROX_RANGE_HEADER_MAX",
+    "object at an origin": "SPROX_OBJECT_SIZE_MAX",
     "response header of an origin": "NGX_HTTP_SPROX_HEADER_MAX",
     "headers of an object that are kept": "SPROX_HEADERS_MAX",
     "one page of an origin's listing": "SPROX_LIST_XML_MAX",

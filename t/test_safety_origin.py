@@ -270,6 +270,39 @@ def test_headers_out_of_a_listing(make_nginx, hostile):
     alive(nginx)
 
 
+@pytest.mark.parametrize("cache", ["nvme", "off"])
+def test_sizes_that_are_made_up(make_nginx, hostile, cache):
+    limit = 64 << 40
+
+    def reply(entry, send):
+        if entry.operation == "ListObjectsV2":
+            send(answer(body=page(
+                f"<Contents><Key>key</Key><Size>{size[0]}</Size><ETag>e</ETag>"
+                f"<LastModified>2026-01-01T00:00:00Z</LastModified></Contents>"
+                .encode())))
+        elif entry.method == "HEAD":
+            send(answer(200, b"", Content_Length=size[0]))
+        else:
+            send(answer(206, b"0123456789",
+                        Content_Range=f"bytes 0-9/{size[0]}"))
+            return False
+
+    size = []
+    nginx, origin = hostile(make_nginx, reply, cache=cache)
+    for number in limit + 1, 1 << 60, (1 << 63) - 1:
+        size[:] = [number]
+        assert nginx.get("/bucket?list-type=2").status == 200
+        for method in "HEAD", "GET":
+            response = nginx.request(method, "/bucket/key",
+                                     {"Range": "bytes=0-9"})
+            assert response.status == 502, (number, response)
+        purged = nginx.request("PURGE", "/bucket/key", timeout=5)
+        assert (purged.status, purged.text.split()[1]) == (200, "0,")
+    size[:] = [limit]
+    assert nginx.head("/bucket/key")["content-length"] == str(limit)
+    alive(nginx)
+
+
 def test_a_second_answer_is_nobodys(make_nginx, hostile):
     """What follows an answer is not the answer to the next question."""
     extra = answer(206, b"POISONED!!", Content_Range="bytes 0-9/10")

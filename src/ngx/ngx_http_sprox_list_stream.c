@@ -455,7 +455,9 @@ ngx_http_sprox_stream_teach(ngx_http_sprox_stream_t *s,
 {
     sprox_object_t  object;
 
-    if (item->key.len == 0 || item->key.len > SPROX_KEY_MAX) {
+    if (item->key.len == 0 || item->key.len > SPROX_KEY_MAX
+        || item->size > SPROX_OBJECT_SIZE_MAX)
+    {
         return;
     }
 

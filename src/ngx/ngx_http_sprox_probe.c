@@ -616,6 +616,12 @@ ngx_http_sprox_object_of(ngx_http_sprox_fetch_t *f, const sprox_mem_t *mem,
         range->last = range->total ? range->total - 1 : 0;
     }
 
+    /* a size that is made up would keep a purge busy for days */
+
+    if (range->total > SPROX_OBJECT_SIZE_MAX) {
+        return SPROX_INVALID;
+    }
+
     object->size = range->total;
     object->last_modified = resp->last_modified >= 0
                             ? resp->last_modified * 1000 : 0;

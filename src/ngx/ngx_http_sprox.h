@@ -52,6 +52,14 @@ typedef struct {
 } ngx_http_sprox_policy_t;
 
 
+/* Where slices may lie, and of what size: some policy has the two together. */
+
+typedef struct {
+    ngx_shm_zone_t           *zone;
+    size_t                    slice;
+} ngx_http_sprox_place_t;
+
+
 typedef struct {
 #if (NGX_PCRE)
     ngx_regex_t              *regex;
@@ -118,6 +126,7 @@ typedef struct {
     ngx_array_t               origins;       /* of ngx_http_sprox_origin_t * */
     ngx_array_t               aliases;       /* of ngx_http_sprox_alias_t *,
                                                 the most specific first */
+    ngx_array_t               places;        /* of ngx_http_sprox_place_t */
     ngx_array_t               domains;       /* of ngx_str_t */
     ngx_shm_zone_t           *catalog_zone;
     ngx_str_t                 catalog_file;

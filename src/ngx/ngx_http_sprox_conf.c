@@ -56,6 +56,9 @@ ngx_http_sprox_create_main_conf(ngx_conf_t *cf)
         || ngx_array_init(&scf->main.aliases, cf->pool, 4,
                           sizeof(ngx_http_sprox_alias_t *))
            != NGX_OK
+        || ngx_array_init(&scf->main.places, cf->pool, 1,
+                          sizeof(ngx_http_sprox_place_t))
+           != NGX_OK
         || ngx_array_init(&scf->main.domains, cf->pool, 1, sizeof(ngx_str_t))
            != NGX_OK
         || ngx_array_init(&scf->caches, cf->pool, 4,

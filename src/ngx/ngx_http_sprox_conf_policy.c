@@ -26,6 +26,8 @@ static void ngx_http_sprox_policy_defaults(ngx_http_sprox_policy_t *policy);
 static ngx_int_t ngx_http_sprox_policy_check(ngx_conf_t *cf,
     ngx_http_sprox_policy_t *policy, ngx_http_sprox_alias_t *alias,
     ngx_http_sprox_rule_t *rule, ngx_str_t *file, ngx_uint_t line);
+static ngx_int_t ngx_http_sprox_policy_places(ngx_conf_t *cf,
+    ngx_http_sprox_policy_t *policy);
 static ngx_int_t ngx_http_sprox_cache_taken(ngx_conf_t *cf, ngx_str_t *name);
 static time_t ngx_http_sprox_parse_time(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, const char *others);
@@ -261,6 +263,10 @@ ngx_http_sprox_policy_check(ngx_conf_t *cf, ngx_http_sprox_policy_t *policy,
         return NGX_ERROR;
     }
 
+    if (ngx_http_sprox_policy_places(cf, policy) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (rule != NULL) {
         return NGX_OK;
     }
@@ -281,6 +287,49 @@ ngx_http_sprox_policy_check(ngx_conf_t *cf, ngx_http_sprox_policy_t *policy,
             "sprox_alias \"%V\" with target \"%V\" cannot be listed: %s",
             &alias->pattern, &alias->target, alias->map.why);
         return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * An object has many names, which may keep it in many places: a PURGE by one
+ * of them looks into all.
+ */
+
+static ngx_int_t
+ngx_http_sprox_policy_places(ngx_conf_t *cf, ngx_http_sprox_policy_t *policy)
+{
+    ngx_uint_t                 i, k;
+    ngx_shm_zone_t           **zone;
+    ngx_http_sprox_conf_t     *scf;
+    ngx_http_sprox_place_t    *place;
+
+    scf = ngx_http_conf_get_module_main_conf(cf, ngx_http_sprox_module);
+    zone = policy->cache->elts;
+
+    for (i = 0; i < policy->cache->nelts; i++) {
+
+        place = scf->main.places.elts;
+
+        for (k = 0; k < scf->main.places.nelts; k++) {
+            if (place[k].zone == zone[i] && place[k].slice == policy->slice) {
+                break;
+            }
+        }
+
+        if (k < scf->main.places.nelts) {
+            continue;
+        }
+
+        place = ngx_array_push(&scf->main.places);
+        if (place == NULL) {
+            return NGX_ERROR;
+        }
+
+        place->zone = zone[i];
+        place->slice = policy->slice;
     }
 
     return NGX_OK;

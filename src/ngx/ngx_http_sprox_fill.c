@@ -371,7 +371,7 @@ ngx_http_sprox_fill_body(ngx_http_sprox_fetch_t *f, u_char *p, size_t n)
         }
 
         if (s->head == s->from && s->tail == s->length) {
-            ngx_http_sprox_slice_done(s);
+            ngx_http_sprox_slice_done(s, &fill->spec, f->log);
             continue;
         }
 

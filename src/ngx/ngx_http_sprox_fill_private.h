@@ -74,7 +74,8 @@ ngx_int_t ngx_http_sprox_slice_ready(ngx_http_sprox_slice_t *s,
     ngx_log_t *log);
 
 /* The end, good or bad: off the table, its waiters woken. */
-void ngx_http_sprox_slice_done(ngx_http_sprox_slice_t *s);
+void ngx_http_sprox_slice_done(ngx_http_sprox_slice_t *s,
+    ngx_http_sprox_spec_t *spec, ngx_log_t *log);
 void ngx_http_sprox_slice_fail(ngx_http_sprox_slice_t *s,
     ngx_http_sprox_slice_end_e end, sprox_error_code_t failure);
 

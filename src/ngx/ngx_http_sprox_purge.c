@@ -4,8 +4,10 @@
  *
  * The catalog knows the version whose slices may be cached, and so their
  * names; slices of versions before it are reached by nobody any more and go
- * with nginx's own LRU.  An object of many slices is purged in steps, so
- * that other requests have their turn.
+ * with nginx's own LRU.  An object has as many names as aliases lead to it,
+ * and slices wherever their policies want them: all those places are looked
+ * into.  An object of many slices is purged in steps, so that other requests
+ * have their turn.
  */
 
 #include "ngx_http_sprox_purge.h"
@@ -31,8 +33,9 @@ typedef struct {
     ngx_event_t            event;
     sprox_object_t         object;
     sprox_buf_t            key;
-    uint64_t               index;
-    uint64_t               count;
+    ngx_array_t           *places;
+    ngx_uint_t             place;       /* the one that is looked into, */
+    uint64_t               index;       /* and the slice in it */
     ngx_uint_t             objects;
     ngx_uint_t             slices;
     off_t                  bytes;
@@ -50,10 +53,13 @@ ngx_int_t
 ngx_http_sprox_purge_handler(ngx_http_request_t *r,
     ngx_http_sprox_ctx_t *ctx)
 {
-    sprox_object_t           object;
-    ngx_pool_cleanup_t      *cln;
-    ngx_http_sprox_purge_t  *purge;
-    static uint8_t           buf[SPROX_OBJECT_BUF];
+    sprox_object_t               object;
+    ngx_pool_cleanup_t          *cln;
+    ngx_http_sprox_purge_t      *purge;
+    ngx_http_sprox_main_conf_t  *mcf;
+    static uint8_t               buf[SPROX_OBJECT_BUF];
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
 
     if (!ngx_http_sprox_purge_allowed(r)) {
         return ngx_http_sprox_send_error(r, SPROX_ERR_ACCESS_DENIED,
@@ -87,10 +93,6 @@ ngx_http_sprox_purge_handler(ngx_http_request_t *r,
 
     purge->objects = 1;
 
-    if (ctx->policy.cache->nelts == 0 || !sprox_object_pinned(&object)) {
-        return ngx_http_sprox_purge_answer(purge);
-    }
-
     sprox_buf_init(&purge->key, &ctx->mem);
 
     purge->object = object;
@@ -98,7 +100,7 @@ ngx_http_sprox_purge_handler(ngx_http_request_t *r,
     purge->object.version = sprox_str_dup(&ctx->mem, object.version);
     purge->object.headers = sprox_str_null;
     purge->object.storage_class = sprox_str_null;
-    purge->count = sprox_slice_count(ctx->policy.slice, object.size);
+    purge->places = &mcf->places;
 
     if (purge->object.etag.data == NULL
         || purge->object.version.data == NULL)
@@ -188,17 +190,17 @@ ngx_http_sprox_purge_step(ngx_event_t *ev)
 
     for (n = 0; n < NGX_HTTP_SPROX_PURGE_STEP; n++) {
 
-        if (purge->index == purge->count) {
+        rc = ngx_http_sprox_purge_slice(purge);
+
+        if (rc == NGX_DONE) {
             rc = ngx_http_sprox_purge_answer(purge);
             goto done;
         }
 
-        if (ngx_http_sprox_purge_slice(purge) != NGX_OK) {
+        if (rc != NGX_OK) {
             rc = ngx_http_sprox_send_error(r, SPROX_ERR_INTERNAL_ERROR, NULL);
             goto done;
         }
-
-        purge->index++;
     }
 
     ngx_add_timer(ev, NGX_HTTP_SPROX_PURGE_GUARD);
@@ -215,45 +217,55 @@ done:
 }
 
 
+/* The next slice of the object, in the next place; NGX_DONE: that was all. */
+
 static ngx_int_t
 ngx_http_sprox_purge_slice(ngx_http_sprox_purge_t *purge)
 {
-    off_t                   bytes;
-    ngx_int_t               rc;
-    ngx_uint_t              i;
-    ngx_shm_zone_t        **zones;
-    ngx_http_sprox_ctx_t   *ctx;
+    off_t                    bytes;
+    ngx_int_t                rc;
+    ngx_http_sprox_ctx_t    *ctx;
+    ngx_http_sprox_place_t  *place;
 
     ctx = purge->ctx;
+
+    if (purge->place == purge->places->nelts) {
+        return NGX_DONE;
+    }
+
+    place = purge->places->elts;
+    place += purge->place;
+
+    if (purge->index == sprox_slice_count(place->slice, purge->object.size)) {
+        purge->place++;
+        purge->index = 0;
+        return NGX_OK;
+    }
 
     purge->key.len = 0;
     sprox_slice_key(&purge->key,
                     ngx_http_sprox_to_core(ctx->alias->origin->name),
-                    ctx->bucket, ctx->key, &purge->object, ctx->policy.slice,
+                    ctx->bucket, ctx->key, &purge->object, place->slice,
                     purge->index);
 
     if (sprox_buf_rc(&purge->key) != SPROX_OK) {
         return NGX_ERROR;
     }
 
-    zones = ctx->policy.cache->elts;
+    rc = ngx_http_sprox_cache_delete(ngx_http_sprox_cache_zone(place->zone),
+                                     sprox_buf_get(&purge->key),
+                                     purge->request->connection->log, &bytes);
 
-    for (i = 0; i < ctx->policy.cache->nelts; i++) {
-
-        rc = ngx_http_sprox_cache_delete(ngx_http_sprox_cache_zone(zones[i]),
-                                         sprox_buf_get(&purge->key),
-                                         purge->request->connection->log,
-                                         &bytes);
-
-        if (rc == NGX_ERROR) {
-            return NGX_ERROR;
-        }
-
-        if (rc == NGX_OK) {
-            purge->slices++;
-            purge->bytes += bytes;
-        }
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
     }
+
+    if (rc == NGX_OK) {
+        purge->slices++;
+        purge->bytes += bytes;
+    }
+
+    purge->index++;
 
     return NGX_OK;
 }

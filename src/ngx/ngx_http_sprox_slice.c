@@ -16,6 +16,7 @@
  */
 
 #include "ngx_http_sprox_fill_private.h"
+#include "ngx_http_sprox_zone.h"
 
 
 #define NGX_HTTP_SPROX_SLICE_POOL   1024
@@ -276,11 +277,33 @@ ngx_http_sprox_slice_leave(ngx_http_sprox_slice_t *s)
 }
 
 
+/*
+ * What a PURGE in any worker has forgotten meanwhile must not stay: the next
+ * one would not know of it.  The catalog is asked when the file is in its
+ * place, so that either this or the PURGE deletes it.
+ */
+
 void
-ngx_http_sprox_slice_done(ngx_http_sprox_slice_t *s)
+ngx_http_sprox_slice_done(ngx_http_sprox_slice_t *s,
+    ngx_http_sprox_spec_t *spec, ngx_log_t *log)
 {
+    off_t           bytes;
+    sprox_object_t  object;
+    static uint8_t  buf[SPROX_OBJECT_BUF];
+
     s->done = 1;
     ngx_http_sprox_cache_commit(&s->writer);
+
+    if (ngx_http_sprox_zone_get(spec->origin, spec->bucket, spec->key,
+                                &object, buf)
+        != SPROX_OK
+        || object.absent)
+    {
+        (void) ngx_http_sprox_cache_delete(spec->cache,
+                                       ngx_http_sprox_to_core(s->node.str),
+                                       log, &bytes);
+    }
+
     ngx_http_sprox_slice_leave(s);
 }
 

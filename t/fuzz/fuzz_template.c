@@ -135,6 +135,96 @@ check_pair(const fuzz_t *f, sprox_str_t key, sprox_str_t to_bucket,
 }
 
 
+/*
+ * A path as a server cleans it: "/a/c/" of "a//b/../c/./x".  SIZE_MAX: it
+ * leads out of the root.
+ */
+
+static size_t
+clean(sprox_str_t path, uint8_t *out)
+{
+    size_t       n, end;
+    sprox_str_t  segment;
+
+    n = 0;
+    out[n++] = '/';
+
+    while (path.len != 0) {
+        end = sprox_str_find(path, sprox_str_lit("/"), 0);
+
+        if (end == (size_t) -1) {
+            end = path.len;
+        }
+
+        segment = sprox_str_make(path.data, end);
+        path = sprox_str_from(path, end + 1);
+
+        if (end == 0 || sprox_str_eq(segment, sprox_str_lit("."))) {
+            continue;
+        }
+
+        if (sprox_str_eq(segment, sprox_str_lit(".."))) {
+
+            if (n == 1) {
+                return (size_t) -1;
+            }
+
+            for (n--; out[n - 1] != '/'; n--) { /* void */ }
+
+            continue;
+        }
+
+        memcpy(out + n, segment.data, end);
+        n += end;
+        out[n++] = '/';
+    }
+
+    return n;
+}
+
+
+/* What does not leave its alias is below the target's beginning. */
+
+static void
+check_stays(const sprox_alias_t *alias, sprox_str_t to_key)
+{
+    size_t       n, below;
+    uint8_t     *path, *head;
+    sprox_str_t  literal;
+
+    if (sprox_alias_leaves(alias, to_key)) {
+        return;
+    }
+
+    literal = sprox_str_null;
+
+    if (alias->to_prefix.n != 0 && alias->to_prefix.tokens[0].var < 0) {
+        literal = alias->to_prefix.tokens[0].text;
+    }
+
+    while (literal.len != 0 && literal.data[literal.len - 1] != '/') {
+        literal.len--;
+    }
+
+    path = malloc(to_key.len + 2);
+    head = malloc(literal.len + 2);
+    assert(path != NULL && head != NULL);
+
+    n = clean(to_key, path);
+    below = clean(literal, head);
+
+    /* an operator who writes ".." may have it */
+
+    if (below != (size_t) -1) {
+        assert(n != (size_t) -1);
+        assert(n >= below && memcmp(path, head, below) == 0);
+    }
+
+    free(path);
+    free(head);
+}
+
+
 static void
 check_forward(const fuzz_t *f, sprox_str_t key)
 {
@@ -150,6 +240,7 @@ check_forward(const fuzz_t *f, sprox_str_t key)
     if (rc == SPROX_OK) {
         assert(sprox_alias_has_bucket(&f->alias, f->bucket));
         assert(to_bucket.len != 0);
+        check_stays(&f->alias, sprox_buf_get(&to_key));
 
         if (f->alias.listable && key.len != 0) {
             rc = sprox_alias_invert(&f->alias, f->bucket,

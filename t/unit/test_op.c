@@ -82,6 +82,10 @@ static const op_case_t  op_cases[] = {
     { "GET", "/b1/a%2", "", NONE, BADURI, "b1", "" },
     { "GET", "/b1/a%xy", "", NONE, BADURI, "b1", "" },
     { "GET", "/b1/k?a=%", "", NONE, BADURI, "b1", "k" },
+    { "GET", "/b1/k#", "", NONE, BADURI, "", "" },
+    { "GET", "/b1/a#/../k?x", "", NONE, BADURI, "", "" },
+    { "GET", "#", "", NONE, BADURI, "", "" },
+    { "GET", "/b1/a%23b?x#y", "", GET, OK, "b1", "a#b" },
 
     /* buckets */
 

@@ -212,7 +212,16 @@ sprox_op_split(sprox_str_t target, sprox_str_t *path, sprox_str_t *query)
         *path = target;
     }
 
-    return path->len != 0 && path->data[0] == '/';
+    if (path->len == 0 || path->data[0] != '/') {
+        return 0;
+    }
+
+    /*
+     * No client sends a bare '#'.  Servers end the path there, and would
+     * allow what is left of it, not what is asked for.
+     */
+
+    return memchr(path->data, '#', path->len) == NULL;
 }
 
 

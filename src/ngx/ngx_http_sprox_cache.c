@@ -17,6 +17,8 @@
 #define NGX_HTTP_SPROX_FAR_FUTURE   (10 * 365 * 24 * 3600)
 
 
+static ngx_http_file_cache_node_t *ngx_http_sprox_cache_lookup_locked(
+    ngx_http_file_cache_t *cache, u_char *md5);
 static ngx_uint_t ngx_http_sprox_cache_on_disk(ngx_http_file_cache_t *cache,
     u_char md5[NGX_HTTP_CACHE_KEY_LEN]);
 static ngx_int_t ngx_http_sprox_cache_prepare(ngx_http_request_t *r,
@@ -43,21 +45,15 @@ ngx_http_sprox_cache_md5(sprox_str_t key, u_char md5[NGX_HTTP_CACHE_KEY_LEN])
 }
 
 
-ngx_uint_t
-ngx_http_sprox_cache_exists(ngx_http_file_cache_t *cache,
-    u_char md5[NGX_HTTP_CACHE_KEY_LEN])
+static ngx_http_file_cache_node_t *
+ngx_http_sprox_cache_lookup_locked(ngx_http_file_cache_t *cache, u_char *md5)
 {
     ngx_int_t                    rc;
-    ngx_uint_t                   exists, cold;
     ngx_rbtree_key_t             key;
     ngx_rbtree_node_t           *node, *sentinel;
     ngx_http_file_cache_node_t  *fcn;
 
     ngx_memcpy((u_char *) &key, md5, sizeof(ngx_rbtree_key_t));
-
-    exists = 0;
-
-    ngx_shmtx_lock(&cache->shpool->mutex);
 
     node = cache->sh->rbtree.root;
     sentinel = cache->sh->rbtree.sentinel;
@@ -75,13 +71,27 @@ ngx_http_sprox_cache_exists(ngx_http_file_cache_t *cache,
                         NGX_HTTP_CACHE_KEY_LEN - sizeof(ngx_rbtree_key_t));
 
         if (rc == 0) {
-            exists = fcn->exists;
-            break;
+            return fcn;
         }
 
         node = (rc < 0) ? node->left : node->right;
     }
 
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_http_sprox_cache_exists(ngx_http_file_cache_t *cache,
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN])
+{
+    ngx_uint_t                   exists, cold;
+    ngx_http_file_cache_node_t  *fcn;
+
+    ngx_shmtx_lock(&cache->shpool->mutex);
+
+    fcn = ngx_http_sprox_cache_lookup_locked(cache, md5);
+    exists = (fcn && fcn->exists);
     cold = cache->sh->cold;
 
     ngx_shmtx_unlock(&cache->shpool->mutex);
@@ -91,6 +101,41 @@ ngx_http_sprox_cache_exists(ngx_http_file_cache_t *cache,
     }
 
     return exists;
+}
+
+
+ngx_int_t
+ngx_http_sprox_cache_touch(ngx_http_file_cache_t *cache,
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN], ngx_file_uniq_t uniq, ngx_uint_t use)
+{
+    ngx_int_t                    rc;
+    ngx_http_file_cache_node_t  *fcn;
+
+    rc = NGX_DECLINED;
+
+    ngx_shmtx_lock(&cache->shpool->mutex);
+
+    fcn = ngx_http_sprox_cache_lookup_locked(cache, md5);
+
+    /* a node that the loader made does not know its file's number yet */
+
+    if (fcn && fcn->exists && !fcn->deleting
+        && (fcn->uniq == 0 || fcn->uniq == uniq))
+    {
+        rc = NGX_OK;
+
+        if (use) {
+            fcn->uses++;
+            fcn->expire = ngx_time() + cache->inactive;
+
+            ngx_queue_remove(&fcn->queue);
+            ngx_queue_insert_head(&cache->sh->queue, &fcn->queue);
+        }
+    }
+
+    ngx_shmtx_unlock(&cache->shpool->mutex);
+
+    return rc;
 }
 
 

@@ -65,6 +65,14 @@ ngx_uint_t ngx_http_sprox_cache_exists(ngx_http_file_cache_t *cache,
     u_char md5[NGX_HTTP_CACHE_KEY_LEN]);
 
 /*
+ * Whether a zone still has the entry, in the file of that number.  use:
+ * it was used, for nginx's LRU.  NGX_OK or NGX_DECLINED.
+ */
+ngx_int_t ngx_http_sprox_cache_touch(ngx_http_file_cache_t *cache,
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN], ngx_file_uniq_t uniq,
+    ngx_uint_t use);
+
+/*
  * Opens an entry for a client's request, in memory of pool (which also
  * closes it: destroy the pool to let go).  *entry->cache NULL at first;
  * after NGX_AGAIN (aio threads: r->write_event_handler will be called) call

@@ -16,6 +16,7 @@
 
 #include "ngx_http_sprox_conf.h"
 #include "ngx_http_sprox_fill.h"
+#include "ngx_http_sprox_open.h"
 #include "ngx_http_sprox_metrics.h"
 #include "ngx_http_sprox_zone.h"
 
@@ -155,6 +156,7 @@ ngx_http_sprox_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_sprox_fill_init();
+    ngx_http_sprox_open_start(cycle);
     ngx_http_sprox_metrics_start(mcf->metrics_zone);
 
     if (ngx_http_sprox_flight_start(cycle, mcf->flight_zone) != NGX_OK) {

@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_sprox_object_key(ngx_http_sprox_object_t *o,
 static ngx_http_sprox_slice_t *ngx_http_sprox_object_take(
     ngx_http_sprox_object_t *o, uint64_t index);
 static ngx_int_t ngx_http_sprox_object_open(ngx_http_sprox_object_t *o);
+static ngx_int_t ngx_http_sprox_object_opened(ngx_http_sprox_object_t *o,
+    u_char *md5);
 static ngx_uint_t ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o,
     uint64_t index);
 
@@ -260,13 +262,20 @@ ngx_http_sprox_object_open(ngx_http_sprox_object_t *o)
 {
     ngx_int_t            rc;
     ngx_http_request_t  *r;
+    u_char               md5[NGX_HTTP_CACHE_KEY_LEN];
 
     r = o->request;
 
+    if (ngx_http_sprox_object_key(o, o->index) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_sprox_cache_md5(sprox_buf_get(&o->key), md5);
+
     if (o->entry_pool == NULL) {
 
-        if (ngx_http_sprox_object_key(o, o->index) != NGX_OK) {
-            return NGX_ERROR;
+        if (ngx_http_sprox_object_opened(o, md5) == NGX_OK) {
+            return NGX_OK;
         }
 
         o->entry_pool = ngx_create_pool(4096, r->connection->log);
@@ -279,21 +288,50 @@ ngx_http_sprox_object_open(ngx_http_sprox_object_t *o)
 
     rc = ngx_http_sprox_cache_open(r, o->entry_pool, o->spec.cache,
                                    sprox_buf_get(&o->key), &o->entry);
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
-    if (rc == NGX_OK
-        && !ngx_http_sprox_object_valid(o, o->index))
-    {
+    if (!ngx_http_sprox_object_valid(o, o->index)) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "sprox: cache file \"%V\" does not hold what it should; "
                       "it is fetched again", &o->entry.file.name);
         return NGX_DECLINED;
     }
 
-    if (rc == NGX_OK) {
-        o->opened = 1;
+    o->opened = 1;
+    ngx_http_sprox_open_add(o->spec.cache, md5, &o->entry);
+
+    return NGX_OK;
+}
+
+
+/* The slice is open already; its block, with the headers, is not at hand. */
+
+static ngx_int_t
+ngx_http_sprox_object_opened(ngx_http_sprox_object_t *o, u_char *md5)
+{
+    static ngx_str_t  name = ngx_string("slice");
+
+    if (!o->object.headed) {
+        return NGX_DECLINED;
     }
 
-    return rc;
+    o->open = ngx_http_sprox_open_get(o->spec.cache, md5);
+
+    if (o->open == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(&o->entry, sizeof(ngx_http_sprox_cache_entry_t));
+
+    o->entry.file.fd = o->open->fd;
+    o->entry.file.name = name;
+    o->entry.base = o->open->base;
+    o->entry.length = o->open->length;
+    o->opened = 1;
+
+    return NGX_OK;
 }
 
 
@@ -343,11 +381,17 @@ ngx_http_sprox_object_drop(ngx_http_sprox_object_t *o)
         ngx_http_sprox_slice_unref(s);
     }
 
+    if (o->open) {
+        ngx_http_sprox_open_unref(o->open);
+        o->open = NULL;
+    }
+
     if (o->entry_pool) {
         ngx_destroy_pool(o->entry_pool);
         o->entry_pool = NULL;
-        o->opened = 0;
     }
+
+    o->opened = 0;
 }
 
 

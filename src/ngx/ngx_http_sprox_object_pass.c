@@ -18,6 +18,7 @@ static ngx_int_t ngx_http_sprox_pass_body(ngx_http_sprox_fetch_t *f,
     u_char *p, size_t n);
 static void ngx_http_sprox_pass_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc);
 static ngx_int_t ngx_http_sprox_pass_answer(ngx_http_sprox_object_t *o);
+static ngx_int_t ngx_http_sprox_pass_rest(ngx_http_sprox_object_t *o);
 static void ngx_http_sprox_pass_not_modified(ngx_http_sprox_object_t *o);
 static void ngx_http_sprox_pass_refused(ngx_http_sprox_object_t *o,
     ngx_http_sprox_fetch_t *f, ngx_int_t rc);
@@ -43,6 +44,14 @@ static const ngx_http_sprox_fetch_handler_t  ngx_http_sprox_part_handler = {
 
 
 void
+ngx_http_sprox_object_pass_rest(ngx_http_sprox_object_t *o)
+{
+    o->rest = 1;
+    ngx_http_sprox_object_pass(o);
+}
+
+
+void
 ngx_http_sprox_object_pass(ngx_http_sprox_object_t *o)
 {
     ngx_http_sprox_fetch_t  *f;
@@ -64,6 +73,20 @@ ngx_http_sprox_object_pass(ngx_http_sprox_object_t *o)
     f->req.op = SPROX_OP_GET_OBJECT;
     f->req.bucket = o->spec.bucket;
     f->req.key = o->spec.key;
+
+    if (o->rest) {
+        f->req.range.kind = SPROX_RANGE_FROM_TO;
+        f->req.range.first = o->pos;
+        f->req.range.last = o->end - 1;
+        f->req.version = o->object.version;
+
+        if (o->object.etag.len && o->object.etag.data[0] == '"') {
+            f->req.if_match = o->object.etag;
+        }
+
+        ngx_http_sprox_fetch_start(f);
+        return;
+    }
 
     if (o->part && o->start < o->end) {
         f->req.range.kind = SPROX_RANGE_FROM_TO;
@@ -131,6 +154,10 @@ ngx_http_sprox_pass_answer(ngx_http_sprox_object_t *o)
     r = o->request;
     f = o->fetch;
 
+    if (o->rest) {
+        return ngx_http_sprox_pass_rest(o);
+    }
+
     if (f->resp.status == 304 && f->req.if_none_match.len) {
         ngx_http_sprox_pass_not_modified(o);
         return NGX_ERROR;
@@ -184,6 +211,41 @@ ngx_http_sprox_pass_answer(ngx_http_sprox_object_t *o)
     }
 
     return NGX_ERROR;
+}
+
+
+/* The same version, from pos on: as above. */
+
+static ngx_int_t
+ngx_http_sprox_pass_rest(ngx_http_sprox_object_t *o)
+{
+    sprox_object_t           object;
+    sprox_content_range_t    range;
+    ngx_http_sprox_fetch_t  *f;
+
+    f = o->fetch;
+
+    if (ngx_http_sprox_object_of(f, &o->ctx->mem, &object, &range)
+        != SPROX_OK
+        || range.first != o->pos || range.last != o->end - 1)
+    {
+        ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, 0,
+                      "the origin did not send the range that was asked for");
+        ngx_http_sprox_object_fail(o, SPROX_ERR_BAD_GATEWAY, NULL);
+        return NGX_ERROR;
+    }
+
+    if (!sprox_object_same(&object, &o->object)) {
+        ngx_http_sprox_object_fail(o, SPROX_ERR_SERVICE_UNAVAILABLE,
+                                   "The object is being replaced");
+        return NGX_ERROR;
+    }
+
+    /* with its headers, which a listing may not have told */
+
+    o->object = object;
+
+    return NGX_OK;
 }
 
 
@@ -335,6 +397,13 @@ ngx_http_sprox_pass_refused(ngx_http_sprox_object_t *o,
     }
 
     status = f->resp.status;
+
+    if (o->rest) {
+        ngx_http_sprox_object_fail(o, status == 403 ? SPROX_ERR_ACCESS_DENIED
+                                                 : SPROX_ERR_SERVICE_UNAVAILABLE,
+                                   "The object is being replaced");
+        return;
+    }
 
     if (status == 404 && sprox_str_eq(f->error.code,
                                       sprox_str_lit("NoSuchKey")))

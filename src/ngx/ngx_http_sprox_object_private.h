@@ -89,6 +89,7 @@ struct ngx_http_sprox_object_s {
     unsigned                        renewed:1;
     unsigned                        asked:1;    /* a probe was needed */
     unsigned                        passing:1;
+    unsigned                        rest:1;     /* what slices began */
     unsigned                        pass_ended:1;
 };
 
@@ -123,8 +124,12 @@ void ngx_http_sprox_object_lost(ngx_http_sprox_object_t *o);
 void ngx_http_sprox_object_drop(ngx_http_sprox_object_t *o);
 void ngx_http_sprox_object_drop_all(ngx_http_sprox_object_t *o);
 
-/* Streams the object from the origin, past the cache. */
+/*
+ * Streams the object from the origin, past the cache; _rest: from pos on, of
+ * the version that is known, because slices cannot be written.
+ */
 void ngx_http_sprox_object_pass(ngx_http_sprox_object_t *o);
+void ngx_http_sprox_object_pass_rest(ngx_http_sprox_object_t *o);
 
 /* Asks the origin where a part begins and ends, by HEAD. */
 void ngx_http_sprox_object_part(ngx_http_sprox_object_t *o);

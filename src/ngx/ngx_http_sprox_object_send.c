@@ -226,6 +226,15 @@ ngx_http_sprox_object_failed(ngx_http_sprox_object_t *o)
         return NGX_DONE;
     }
 
+    if (s->unkept) {
+
+        /* the disk is full, say: that must not fail reads */
+
+        ngx_http_sprox_object_drop_all(o);
+        ngx_http_sprox_object_pass_rest(o);
+        return NGX_DONE;
+    }
+
     /*
      * A fill that broke off in its middle, or failed before anybody waited
      * for this part of it: the same version may be asked for again.

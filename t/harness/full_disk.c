@@ -1,0 +1,59 @@
+/*
+ * A disk that is full, for LD_PRELOAD: while the file named by FULL_DISK
+ * exists, writes to files below the folder named by FULL_DISK_DIR fail.
+ */
+
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+
+static int
+full(int fd)
+{
+    ssize_t      n;
+    const char  *flag, *dir;
+    char         link[64], path[4096];
+
+    flag = getenv("FULL_DISK");
+    dir = getenv("FULL_DISK_DIR");
+
+    if (flag == NULL || dir == NULL || access(flag, F_OK) != 0) {
+        return 0;
+    }
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    n = readlink(link, path, sizeof(path));
+
+    return n > (ssize_t) strlen(dir) && memcmp(path, dir, strlen(dir)) == 0;
+}
+
+
+ssize_t
+pwrite64(int fd, const void *buf, size_t size, off64_t offset)
+{
+    static ssize_t (*next)(int, const void *, size_t, off64_t);
+
+    if (full(fd)) {
+        errno = ENOSPC;
+        return -1;
+    }
+
+    if (next == NULL) {
+        next = (ssize_t (*)(int, const void *, size_t, off64_t))
+                   dlsym(RTLD_NEXT, "pwrite64");
+    }
+
+    return next(fd, buf, size, offset);
+}
+
+
+ssize_t
+pwrite(int fd, const void *buf, size_t size, off_t offset)
+{
+    return pwrite64(fd, buf, size, offset);
+}

@@ -11,7 +11,7 @@
 #   make bench      the table of speeds
 #   make clean      (make distclean removes what deps put into .deps as well)
 #
-#   NGX_SRC=DIR     nginx's source tree instead of Debian's nginx-dev: builds
+#   NGINX_SRC=DIR     nginx's source tree instead of Debian's nginx-dev: builds
 #                   an nginx too, and the tests run that one. Give it a BUILD
 #                   folder of its own.
 #   TESTS=...       what pytest runs, and its options
@@ -59,8 +59,8 @@ all: $(BUILD)/ngx_http_sprox_module.so
 # the nginx on the machine. What it writes anew but unchanged keeps its time,
 # so that only what changed is compiled.
 
-NGX_SRC  ?=
-NGX_FROM := $(or $(NGX_SRC),/usr/share/nginx/src)
+NGINX_SRC  ?=
+NGX_FROM := $(or $(NGINX_SRC),/usr/share/nginx/src)
 NGX_OWN  := --with-compat --with-debug --with-threads --with-http_ssl_module \
             --with-http_v2_module --with-http_auth_request_module \
             --with-http_addition_module --with-http_gunzip_module \
@@ -68,7 +68,7 @@ NGX_OWN  := --with-compat --with-debug --with-threads --with-http_ssl_module \
 
 PLAIN_CC := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 PLAIN_LD := -Wl,-z,relro -Wl,-z,now
-ifeq ($(NGX_SRC),)
+ifeq ($(NGINX_SRC),)
 ASAN_CC  := -O1 -g $(SANITIZE)
 ASAN_LD  := -fsanitize=address,undefined
 else
@@ -83,7 +83,7 @@ endif
 define module_rules
 $(1)/inputs: FORCE
 	@mkdir -p $$(@D)
-	@{ printf '%s\n' '$(NGX_SRC)' '$(NGX_OWN)' '$(2)' '$(3)' \
+	@{ printf '%s\n' '$(NGINX_SRC)' '$(NGX_OWN)' '$(2)' '$(3)' \
 	   $$(MODULE_SRC) $$(MODULE_HDR); \
 	   nginx -V 2>&1 || true; } > $$@.new
 	@if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
@@ -111,9 +111,9 @@ $(1)/nginx-src/objs/Makefile: config $(1)/inputs
 
 $(1)/ngx_http_sprox_module.so: $(1)/nginx-src/objs/Makefile FORCE
 	@cd $(1)/nginx-src; $$(MAKE) -j$(JOBS) -f objs/Makefile \
-	    $(if $(NGX_SRC),binary) modules > ../make.log 2>&1 \
+	    $(if $(NGINX_SRC),binary) modules > ../make.log 2>&1 \
 	    || { grep -vE '^(gcc|cc|clang) |^	' ../make.log >&2; exit 1; }
-	@rm -f $(1)/nginx; $(if $(NGX_SRC),cp $(1)/nginx-src/objs/nginx $(1)/nginx)
+	@rm -f $(1)/nginx; $(if $(NGINX_SRC),cp $(1)/nginx-src/objs/nginx $(1)/nginx)
 	@cmp -s $(1)/nginx-src/objs/$$(@F) $$@ \
 	    || { cp $(1)/nginx-src/objs/$$(@F) $$@.new; mv $$@.new $$@; echo "built: $$@"; }
 endef

@@ -160,7 +160,7 @@ def test_build_stage_calls_make_as_it_is():
         assert re.search(rf"^{name} +\?=", rules, re.M), name
 
     sources = next(c for c in shell(build) if c[0] == "tar")
-    assert given["NGX_SRC"] == sources[sources.index("-C") + 1]
+    assert given["NGINX_SRC"] == sources[sources.index("-C") + 1]
     module = next(rest for word, rest in final
                   if word == "COPY" and rest.startswith("--from=build"))
     assert module.split()[1:] == [

@@ -27,7 +27,7 @@ TREE = (".ci", "conf", "src", "t", "Makefile", "config",
 
 def clean(**more) -> dict:
     """The environment of a shell that no make and no test has touched."""
-    env = {name: os.environ[name] for name in ("PATH", "HOME", "NGX_SRC")
+    env = {name: os.environ[name] for name in ("PATH", "HOME", "NGINX_SRC")
            if name in os.environ}
     return {**env, "AWS_EC2_METADATA_DISABLED": "true", **more}
 

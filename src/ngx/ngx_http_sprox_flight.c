@@ -325,14 +325,6 @@ ngx_http_sprox_flight_claim(ngx_http_sprox_flight_t *f,
             continue;
         }
 
-        if (slot[i].owner == (uint32_t) ngx_process_slot) {
-
-            /* claimed here for another cache, or the like */
-
-            ngx_shmtx_unlock(&shpool->mutex);
-            return NGX_OK;
-        }
-
         slot[i].waiters[ngx_process_slot / 64] |= 1ULL << ngx_process_slot % 64;
 
         f->slot = &slot[i];

@@ -49,8 +49,9 @@ ngx_int_t ngx_http_sprox_flight_start(ngx_cycle_t *cycle,
     ngx_shm_zone_t *zone);
 
 /*
- * NGX_OK: the thing is this worker's to fetch, until release().  NGX_BUSY:
- * another worker fetches it: call wait(), or forget f.
+ * NGX_OK: the thing is the caller's to fetch, until release().  NGX_BUSY:
+ * somebody else fetches it, in this worker or another: call wait(), or
+ * forget f.
  */
 ngx_int_t ngx_http_sprox_flight_claim(ngx_http_sprox_flight_t *f,
     const u_char key[NGX_HTTP_SPROX_FLIGHT_KEY]);

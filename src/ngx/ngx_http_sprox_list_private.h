@@ -11,6 +11,7 @@
 #include "ngx_http_sprox_conf.h"
 #include "ngx_http_sprox_error.h"
 #include "ngx_http_sprox_fetch.h"
+#include "ngx_http_sprox_flight.h"
 #include "ngx_http_sprox_list.h"
 
 
@@ -49,6 +50,8 @@ typedef struct {
     sprox_buf_t                    key;        /* of the page in the cache */
     sprox_buf_t                    name;       /* scratch */
     int64_t                        sent;       /* 0: out of the cache */
+    ngx_http_sprox_flight_t        flight;
+    ngx_uint_t                     landings;   /* others' fetches waited for */
 } ngx_http_sprox_stream_t;
 
 
@@ -62,6 +65,7 @@ struct ngx_http_sprox_listing_s {
     ngx_uint_t                     waiting;    /* streams under way */
     ngx_http_sprox_stream_t       *reading;    /* aio threads: this one */
     ngx_uint_t                     started;
+    int64_t                        arrived;    /* ms */
     unsigned                       buckets:1;  /* ListBuckets */
     unsigned                       named:1;    /* an alias names the bucket,
                                                   without a variable */

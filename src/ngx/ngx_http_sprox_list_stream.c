@@ -11,7 +11,15 @@
  *                                    nothing visible, but more: ask again
  *
  * `list cached T` keeps the origin's pages as they came, as entries of the
- * alias's cache zone that expire after T.  Every page that is fetched
+ * alias's cache zone that expire after T.
+ *
+ * A page that somebody fetches already, in whichever worker, is waited for
+ * and then read out of the cache; it is kept there for that whatever the
+ * policy.  `list origin` takes only a page that was asked for after its own
+ * client had come: of many who come at once, one fetch serves those who came
+ * before it was sent, and the next one all others.
+ *
+ * Every page that is fetched
  * teaches the catalog; one out of the cache proves nothing and does not.
  */
 
@@ -27,7 +35,18 @@
 /* Pages without a visible line that one request may cost. */
 #define NGX_HTTP_SPROX_PAGES_MAX     1000
 
+/* How many fetches of others are waited for before one's own. */
+#define NGX_HTTP_SPROX_PAGE_LANDINGS 2
 
+/* How long a page stands in the cache for those who waited, in seconds. */
+#define NGX_HTTP_SPROX_PAGE_SHARED   10
+
+
+static ngx_uint_t ngx_http_sprox_stream_shared(ngx_http_sprox_stream_t *s);
+static ngx_int_t ngx_http_sprox_stream_claim(ngx_http_sprox_stream_t *s);
+static void ngx_http_sprox_stream_landed(void *data);
+static void ngx_http_sprox_stream_next(ngx_http_sprox_stream_t *s,
+    ngx_int_t rc);
 static ngx_int_t ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s);
 static ngx_int_t ngx_http_sprox_stream_age(ngx_http_sprox_stream_t *s);
 static void ngx_http_sprox_stream_forget(ngx_http_sprox_stream_t *s);
@@ -75,12 +94,10 @@ static const ngx_http_sprox_fetch_handler_t  ngx_http_sprox_stream_handler = {
 ngx_int_t
 ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s)
 {
-    ngx_int_t                  rc;
-    ngx_http_request_t        *r;
-    ngx_http_sprox_listing_t  *l;
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
 
-    l = s->listing;
-    r = l->request;
+    r = s->listing->request;
 
     for ( ;; ) {
 
@@ -103,10 +120,11 @@ ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s)
             ngx_memzero(&s->entry, sizeof(ngx_http_sprox_cache_entry_t));
             sprox_buf_init(&s->key, &s->mem);
             sprox_buf_init(&s->name, &s->mem);
+            s->landings = 0;
         }
 
-        if (s->policy.list == NGX_HTTP_SPROX_LIST_CACHED
-            && s->policy.cache->nelts && !l->buckets)
+        if (ngx_http_sprox_stream_shared(s)
+            && (s->policy.list == NGX_HTTP_SPROX_LIST_CACHED || s->landings))
         {
             rc = ngx_http_sprox_stream_cached(s);
 
@@ -129,6 +147,10 @@ ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s)
             ngx_http_sprox_stream_forget(s);
         }
 
+        if (ngx_http_sprox_stream_claim(s) == NGX_BUSY) {
+            return NGX_AGAIN;
+        }
+
         if (ngx_http_sprox_stream_begin(s) != NGX_OK
             || ngx_http_sprox_stream_fetch(s) != NGX_OK)
         {
@@ -137,6 +159,70 @@ ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s)
 
         return NGX_AGAIN;
     }
+}
+
+
+/* There is a cache through which pages can be had by others. */
+
+static ngx_uint_t
+ngx_http_sprox_stream_shared(ngx_http_sprox_stream_t *s)
+{
+    return s->policy.cache->nelts && !s->listing->buckets;
+}
+
+
+/* NGX_OK: the page is to be fetched here; NGX_BUSY: landed() will be called. */
+
+static ngx_int_t
+ngx_http_sprox_stream_claim(ngx_http_sprox_stream_t *s)
+{
+    u_char  md5[NGX_HTTP_CACHE_KEY_LEN];
+
+    if (!ngx_http_sprox_stream_shared(s)
+        || s->landings >= NGX_HTTP_SPROX_PAGE_LANDINGS)
+    {
+        return NGX_OK;
+    }
+
+    if (s->key.len == 0) {
+        ngx_http_sprox_stream_key(s);
+    }
+
+    if (sprox_buf_rc(&s->key) != SPROX_OK) {
+        return NGX_OK;
+    }
+
+    ngx_http_sprox_cache_md5(sprox_buf_get(&s->key), md5);
+
+    if (ngx_http_sprox_flight_claim(&s->flight, md5) != NGX_BUSY) {
+        return NGX_OK;
+    }
+
+    ngx_http_sprox_flight_wait(&s->flight, ngx_http_sprox_stream_landed, s);
+
+    return NGX_BUSY;
+}
+
+
+/* What somebody else fetched is in the cache, unless it failed. */
+
+static void
+ngx_http_sprox_stream_landed(void *data)
+{
+    ngx_http_sprox_stream_t *s = data;
+
+    ngx_connection_t  *c;
+
+    c = s->listing->request->connection;
+
+    ngx_http_set_log_request(c->log, s->listing->request);
+
+    s->landings++;
+    ngx_memzero(&s->entry, sizeof(ngx_http_sprox_cache_entry_t));
+
+    ngx_http_sprox_stream_next(s, ngx_http_sprox_stream_ask(s));
+
+    ngx_http_run_posted_requests(c);
 }
 
 
@@ -209,13 +295,18 @@ ngx_http_sprox_stream_age(ngx_http_sprox_stream_t *s)
 
     if (!sprox_str_starts(block, magic)
         || sprox_str_u64(sprox_str_from(block, magic.len), &sent) != SPROX_OK
-        || sent > (uint64_t) now
-        || now - (int64_t) sent > (int64_t) s->policy.list_valid * 1000)
+        || sent > (uint64_t) now)
     {
         return NGX_DECLINED;
     }
 
-    return NGX_OK;
+    if (s->policy.list == NGX_HTTP_SPROX_LIST_CACHED
+        && now - (int64_t) sent <= (int64_t) s->policy.list_valid * 1000)
+    {
+        return NGX_OK;
+    }
+
+    return (int64_t) sent > s->listing->arrived ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -733,6 +824,8 @@ ngx_http_sprox_stream_drop(ngx_http_sprox_stream_t *s)
         s->writer = NULL;
     }
 
+    ngx_http_sprox_flight_release(&s->flight);
+
     if (s->pool) {
         ngx_destroy_pool(s->pool);
         s->pool = NULL;
@@ -743,17 +836,27 @@ ngx_http_sprox_stream_drop(ngx_http_sprox_stream_t *s)
 static ngx_int_t
 ngx_http_sprox_stream_header(ngx_http_sprox_fetch_t *f)
 {
-    sprox_buf_t                    block;
-    ngx_shm_zone_t               **zones;
-    ngx_http_sprox_stream_t       *s;
-    ngx_http_sprox_cache_writer_t *w;
+    time_t                          valid;
+    sprox_buf_t                     block;
+    ngx_shm_zone_t                **zones;
+    ngx_http_sprox_stream_t        *s;
+    ngx_http_sprox_cache_writer_t  *w;
 
     s = f->data;
     s->sent = f->sent;
     s->written = 0;
 
-    if (s->key.len == 0) {
+    if (s->key.len == 0
+        || (s->policy.list != NGX_HTTP_SPROX_LIST_CACHED
+            && !ngx_http_sprox_flight_waited(&s->flight)))
+    {
         return NGX_OK;
+    }
+
+    valid = NGX_HTTP_SPROX_PAGE_SHARED;
+
+    if (s->policy.list == NGX_HTTP_SPROX_LIST_CACHED) {
+        valid = ngx_max(valid, s->policy.list_valid);
     }
 
     /* a page that cannot be kept is still listed */
@@ -774,7 +877,7 @@ ngx_http_sprox_stream_header(ngx_http_sprox_fetch_t *f)
                                     ngx_http_sprox_cache_zone(zones[0]),
                                     sprox_buf_get(&s->key),
                                     sprox_buf_get(&block),
-                                    f->sent / 1000 + s->policy.list_valid)
+                                    f->sent / 1000 + valid)
         == NGX_OK)
     {
         s->writer = w;
@@ -867,10 +970,19 @@ ngx_http_sprox_stream_ended(ngx_http_sprox_stream_t *s,
 
     if (rc == NGX_AGAIN) {
         rc = ngx_http_sprox_stream_ask(s);
+    }
 
-        if (rc == NGX_AGAIN) {
-            return;
-        }
+    ngx_http_sprox_stream_next(s, rc);
+}
+
+
+/* rc: of ask(). */
+
+static void
+ngx_http_sprox_stream_next(ngx_http_sprox_stream_t *s, ngx_int_t rc)
+{
+    if (rc == NGX_AGAIN) {
+        return;
     }
 
     if (rc == NGX_OK) {

@@ -47,7 +47,7 @@ struct ngx_http_sprox_flight_slot_s {
 
 
 typedef struct {
-    uint64_t                       seq;
+    volatile uint64_t              seq;         /* of the last claim */
     ngx_uint_t                     nfds;
     int                            fds[NGX_HTTP_SPROX_FLIGHT_WORKERS];
     ngx_http_sprox_flight_slot_t   slots[NGX_HTTP_SPROX_FLIGHT_BUCKETS
@@ -388,6 +388,13 @@ ngx_http_sprox_flight_release(ngx_http_sprox_flight_t *f)
     }
 
     f->slot = NULL;
+}
+
+
+uint64_t
+ngx_http_sprox_flight_seq(void)
+{
+    return ngx_http_sprox_flights ? ngx_http_sprox_flights->sh->seq : 0;
 }
 
 

@@ -1,6 +1,7 @@
 /*
  * A listing under way, shared by ngx_http_sprox_list.c (operations, merge,
- * answer) and _list_stream.c (what one alias contributes).
+ * answer), _list_stream.c (what one alias contributes) and _list_page.c (pages
+ * of its origin).
  */
 
 #ifndef _NGX_HTTP_SPROX_LIST_PRIVATE_H_INCLUDED_
@@ -52,6 +53,7 @@ typedef struct {
     int64_t                        sent;       /* 0: out of the cache */
     ngx_http_sprox_flight_t        flight;
     ngx_uint_t                     landings;   /* others' fetches waited for */
+    unsigned                       fresh:1;    /* the last began after us */
 } ngx_http_sprox_stream_t;
 
 
@@ -66,6 +68,7 @@ struct ngx_http_sprox_listing_s {
     ngx_http_sprox_stream_t       *reading;    /* aio threads: this one */
     ngx_uint_t                     started;
     int64_t                        arrived;    /* ms */
+    uint64_t                       seq;        /* of claims, then */
     unsigned                       buckets:1;  /* ListBuckets */
     unsigned                       named:1;    /* an alias names the bucket,
                                                   without a variable */
@@ -84,6 +87,42 @@ struct ngx_http_sprox_listing_s {
  * handler; NGX_ERROR.
  */
 ngx_int_t ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s);
+
+/* Between _list_stream.c and _list_page.c */
+
+/* There is a cache through which pages can be had by others. */
+ngx_uint_t ngx_http_sprox_stream_shared(ngx_http_sprox_stream_t *s);
+
+/*
+ * The page out of the cache, into the parser.  NGX_OK: read; NGX_AGAIN:
+ * aio; else it is not there, or cannot be used: forget() it, ask the origin.
+ */
+ngx_int_t ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s);
+void ngx_http_sprox_stream_forget(ngx_http_sprox_stream_t *s);
+
+/*
+ * NGX_OK: the page is to be fetched here; NGX_BUSY: somebody else does, and
+ * the stream will be asked again.
+ */
+ngx_int_t ngx_http_sprox_stream_claim(ngx_http_sprox_stream_t *s);
+ngx_int_t ngx_http_sprox_stream_fetch(ngx_http_sprox_stream_t *s);
+
+/* As a fetch calls them. */
+ngx_int_t ngx_http_sprox_stream_header(ngx_http_sprox_fetch_t *f);
+ngx_int_t ngx_http_sprox_stream_body(ngx_http_sprox_fetch_t *f, u_char *p,
+    size_t n);
+
+/* The parser of a page. */
+ngx_int_t ngx_http_sprox_stream_begin(ngx_http_sprox_stream_t *s);
+
+/* The log line of a page that cannot be read. */
+void ngx_http_sprox_stream_unreadable(ngx_http_sprox_stream_t *s);
+
+/* The fetch is over; goes on by what ask() returned. */
+void ngx_http_sprox_stream_ended(ngx_http_sprox_stream_t *s,
+    ngx_http_sprox_fetch_t *f, ngx_int_t rc);
+void ngx_http_sprox_stream_next(ngx_http_sprox_stream_t *s, ngx_int_t rc);
+
 
 /* Lets go of the page under way. */
 void ngx_http_sprox_stream_drop(ngx_http_sprox_stream_t *s);

@@ -18,7 +18,7 @@
 
 #define NGX_HTTP_SPROX_OPEN_MAX      2048
 #define NGX_HTTP_SPROX_OPEN_CHECK    1000    /* ms */
-#define NGX_HTTP_SPROX_OPEN_IDLE     5000
+#define NGX_HTTP_SPROX_OPEN_IDLE     3000
 
 
 static ngx_http_sprox_open_t *ngx_http_sprox_open_find(

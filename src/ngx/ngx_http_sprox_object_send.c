@@ -45,7 +45,11 @@ ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
         }
 
         if (rc != NGX_OK) {
-            ngx_http_sprox_object_fail(o, SPROX_ERR_INTERNAL_ERROR, NULL);
+
+            /* the zone of keys is full, say, or a file cannot be opened */
+
+            ngx_http_sprox_object_drop_all(o);
+            ngx_http_sprox_object_pass_rest(o);
             return;
         }
 

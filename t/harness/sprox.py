@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 HTTP = """
-    proxy_cache_path @dir@/cache levels=1:2 keys_zone=nvme:8m
+    proxy_cache_path @dir@/cache levels=1:2 keys_zone=nvme:@keys@
                      max_size=@max_size@ inactive=1d use_temp_path=off;
     sprox_origin store {
         endpoint @endpoint@;
@@ -50,7 +50,7 @@ def serve(make_nginx, endpoint: str, **words):
                 "valid": "1h", "slice": "64k", "fill": "256k",
                 "http_more": LOG, "listen_more": "", "server_more": "",
                 "more": "", "aliases": ALIASES, "origin_more": "",
-                "max_size": "2g", "endpoint": endpoint}
+                "max_size": "2g", "keys": "8m", "endpoint": endpoint}
     return make_nginx(HTTP, **{**defaults, **words})
 
 

@@ -84,6 +84,26 @@ def test_an_alias_fails_while_a_thread_reads_for_another(lister, origin,
     assert Lister(nginx.port, "tbl").all() == want
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_pages_that_others_fetch(lister, origin, workers):
+    """Read out of the cache when they have landed, one of them by a thread."""
+    nginx = lister("""
+        sprox_alias tbl/$name-y { target store://bucket/$name-y; }
+        sprox_alias tbl/$name-m { target store://bucket/$name-m; }
+    """, workers=workers)
+    query = "/tbl?list-type=2&max-keys=2"
+    gate = origin.hold(operation="ListObjectsV2", nth=1)
+    clients = [nginx.client() for _ in range(8)]
+    for client in clients:
+        client.send("GET", query)
+    gate.wait()
+    gate.open()
+    pages = {client.read().body for client in clients}
+    assert len(pages) == 1 and b"<Key>0-m/x</Key>" in pages.pop()
+    asked = [entry.query for entry in origin.requests()]
+    assert len(asked) == len(set(asked))
+
+
 # fetches
 
 def test_a_bucket_moves_while_it_is_read(make_nginx, origin):

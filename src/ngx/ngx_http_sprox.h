@@ -164,7 +164,6 @@ struct ngx_http_sprox_ctx_s {
     u_char                       request_id[16];
 
     ngx_http_sprox_object_t     *object;        /* a read under way */
-    void                        *listing;       /* or a listing, or a purge */
 
     /* for logs and metrics */
     const char                  *cache_status;  /* "HIT"; NULL: none */

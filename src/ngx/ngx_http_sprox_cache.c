@@ -293,6 +293,43 @@ ngx_http_sprox_cache_open(ngx_http_request_t *r, ngx_pool_t *pool,
 }
 
 
+ngx_int_t
+ngx_http_sprox_cache_open_now(ngx_http_request_t *r, ngx_pool_t *pool,
+    ngx_http_file_cache_t *cache, sprox_str_t key,
+    ngx_http_sprox_cache_entry_t *entry)
+{
+    void                      **own, **conf;
+    ngx_int_t                   rc;
+    ngx_http_core_loc_conf_t   *clcf;
+
+    own = r->loc_conf;
+
+    conf = ngx_palloc(pool, ngx_http_max_module * sizeof(void *));
+    clcf = ngx_palloc(pool, sizeof(ngx_http_core_loc_conf_t));
+
+    if (conf == NULL || clcf == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* nginx asks the location how to read */
+
+    *clcf = *(ngx_http_core_loc_conf_t *)
+                 ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    clcf->aio = NGX_HTTP_AIO_OFF;
+
+    ngx_memcpy(conf, own, ngx_http_max_module * sizeof(void *));
+    conf[ngx_http_core_module.ctx_index] = clcf;
+
+    r->loc_conf = conf;
+
+    rc = ngx_http_sprox_cache_open(r, pool, cache, key, entry);
+
+    r->loc_conf = own;
+
+    return rc;
+}
+
+
 static void
 ngx_http_sprox_cache_shell(ngx_http_request_t *r, ngx_connection_t *c,
     ngx_pool_t *pool, ngx_log_t *log)

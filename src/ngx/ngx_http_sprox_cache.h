@@ -83,6 +83,11 @@ ngx_int_t ngx_http_sprox_cache_open(ngx_http_request_t *r, ngx_pool_t *pool,
     ngx_http_file_cache_t *cache, sprox_str_t key,
     ngx_http_sprox_cache_entry_t *entry);
 
+/* The same at once, whatever "aio" says: never NGX_AGAIN. */
+ngx_int_t ngx_http_sprox_cache_open_now(ngx_http_request_t *r,
+    ngx_pool_t *pool, ngx_http_file_cache_t *cache, sprox_str_t key,
+    ngx_http_sprox_cache_entry_t *entry);
+
 /*
  * Begins an entry: a temporary file beside its final place, with header and
  * block written.  valid: seconds, as nginx's "valid_sec".  Everything is in

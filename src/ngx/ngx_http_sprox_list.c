@@ -33,7 +33,6 @@ static ngx_http_sprox_listing_t *ngx_http_sprox_listing_create(
     ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx);
 static ngx_int_t ngx_http_sprox_listing_start(ngx_http_sprox_listing_t *l);
 static void ngx_http_sprox_listing_go(ngx_http_sprox_listing_t *l);
-static void ngx_http_sprox_listing_writable(ngx_http_request_t *r);
 static void ngx_http_sprox_listing_finalize(ngx_http_sprox_listing_t *l,
     ngx_int_t rc);
 static void ngx_http_sprox_listing_cleanup(void *data);
@@ -117,7 +116,6 @@ ngx_http_sprox_listing_create(ngx_http_request_t *r,
 
     cln->handler = ngx_http_sprox_listing_cleanup;
     cln->data = l;
-    ctx->listing = l;
 
     return l;
 }
@@ -303,7 +301,6 @@ ngx_http_sprox_listing_start(ngx_http_sprox_listing_t *l)
 
     r->main->count++;
     r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_sprox_listing_writable;
 
     if (!l->buckets && l->req.max_keys == 0) {
         l->nstreams = 0;
@@ -317,11 +314,7 @@ ngx_http_sprox_listing_start(ngx_http_sprox_listing_t *l)
 }
 
 
-/*
- * Asks the streams one after the other: a thread may read a page out of the
- * cache for one of them.  Their fetches start after that, and run together:
- * one that fails finalises the request, under no thread's hands.
- */
+/* Asks the streams one after the other; their fetches run together. */
 
 static void
 ngx_http_sprox_listing_go(ngx_http_sprox_listing_t *l)
@@ -329,11 +322,9 @@ ngx_http_sprox_listing_go(ngx_http_sprox_listing_t *l)
     ngx_uint_t                i;
     ngx_http_sprox_stream_t  *s;
 
-    l->reading = NULL;
+    for (i = 0; i < l->nstreams; i++) {
 
-    while (l->started < l->nstreams) {
-
-        s = &l->streams[l->started];
+        s = &l->streams[i];
 
         switch (ngx_http_sprox_stream_ask(s)) {
 
@@ -344,44 +335,15 @@ ngx_http_sprox_listing_go(ngx_http_sprox_listing_t *l)
         case NGX_AGAIN:
             break;
 
-        case NGX_BUSY:
-            l->reading = s;
-            return;
-
         default:
             ngx_http_sprox_listing_failed(s, NULL, NGX_ERROR,
                                           SPROX_ERR_BAD_GATEWAY);
             return;
         }
-
-        l->started++;
-    }
-
-    l->running = 1;
-
-    for (i = 0; i < l->nstreams; i++) {
-        if (l->streams[i].fetch) {
-            ngx_http_sprox_fetch_start(l->streams[i].fetch);
-        }
     }
 
     if (l->waiting == 0) {
         ngx_http_sprox_listing_merge(l);
-    }
-}
-
-
-static void
-ngx_http_sprox_listing_writable(ngx_http_request_t *r)
-{
-    ngx_http_sprox_ctx_t      *ctx;
-    ngx_http_sprox_listing_t  *l;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_sprox_module);
-    l = ctx->listing;
-
-    if (l->reading && !r->aio) {
-        ngx_http_sprox_listing_go(l);
     }
 }
 

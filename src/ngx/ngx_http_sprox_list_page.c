@@ -119,19 +119,17 @@ ngx_http_sprox_stream_landed(void *data)
 
 
 /*
- * NGX_OK: read; NGX_AGAIN: aio; else it is not there, or cannot be used: the
- * origin is asked.
+ * NGX_OK: read; else it is not there, or cannot be used: the origin is asked.
+ * Never by a thread: a fetch that fails meanwhile, for another alias, would
+ * end the request under it.
  */
 
 ngx_int_t
 ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s)
 {
-    ngx_int_t                  rc;
-    ngx_shm_zone_t           **zones;
-    ngx_http_request_t        *r;
-    ngx_http_core_loc_conf_t  *clcf;
+    ngx_int_t         rc;
+    ngx_shm_zone_t  **zones;
 
-    r = s->listing->request;
     zones = s->policy.cache->elts;
 
     if (s->key.len == 0) {
@@ -142,18 +140,9 @@ ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s)
         }
     }
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    if (s->listing->running && clcf->aio != NGX_HTTP_AIO_OFF) {
-
-        /* fetches that fail would end the request while a thread reads */
-
-        return NGX_DECLINED;
-    }
-
-    rc = ngx_http_sprox_cache_open(r, s->pool,
-                                   ngx_http_sprox_cache_zone(zones[0]),
-                                   sprox_buf_get(&s->key), &s->entry);
+    rc = ngx_http_sprox_cache_open_now(s->listing->request, s->pool,
+                                       ngx_http_sprox_cache_zone(zones[0]),
+                                       sprox_buf_get(&s->key), &s->entry);
 
     if (rc != NGX_OK) {
         return rc;
@@ -293,9 +282,7 @@ ngx_http_sprox_stream_fetch(ngx_http_sprox_stream_t *s)
         }
     }
 
-    if (l->running) {
-        ngx_http_sprox_fetch_start(f);
-    }
+    ngx_http_sprox_fetch_start(f);
 
     return NGX_OK;
 }

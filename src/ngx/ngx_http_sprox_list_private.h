@@ -65,14 +65,11 @@ struct ngx_http_sprox_listing_s {
     ngx_http_sprox_stream_t       *streams;
     ngx_uint_t                     nstreams;
     ngx_uint_t                     waiting;    /* streams under way */
-    ngx_http_sprox_stream_t       *reading;    /* aio threads: this one */
-    ngx_uint_t                     started;
     int64_t                        arrived;    /* ms */
     uint64_t                       seq;        /* of claims, then */
     unsigned                       buckets:1;  /* ListBuckets */
     unsigned                       named:1;    /* an alias names the bucket,
                                                   without a variable */
-    unsigned                       running:1;  /* fetches were started */
     unsigned                       nowhere:1;  /* an alias makes of it a name
                                                   that no bucket can have */
     unsigned                       asked:1;    /* an origin was */
@@ -81,10 +78,8 @@ struct ngx_http_sprox_listing_s {
 
 /*
  * Asks for a page of a stream, out of the cache or from the origin.
- * NGX_OK: the stream has all it needs; NGX_AGAIN: when the listing's fetches
- * run it will call ngx_http_sprox_listing_ready() or _failed(); NGX_BUSY,
- * before they do: waits for the thread pool, call again from the write
- * handler; NGX_ERROR.
+ * NGX_OK: the stream has all it needs; NGX_AGAIN: it will call, from the
+ * event loop, ngx_http_sprox_listing_ready() or _failed(); NGX_ERROR.
  */
 ngx_int_t ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s);
 
@@ -94,8 +89,8 @@ ngx_int_t ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s);
 ngx_uint_t ngx_http_sprox_stream_shared(ngx_http_sprox_stream_t *s);
 
 /*
- * The page out of the cache, into the parser.  NGX_OK: read; NGX_AGAIN:
- * aio; else it is not there, or cannot be used: forget() it, ask the origin.
+ * The page out of the cache, into the parser.  NGX_OK: read; else it is not
+ * there, or cannot be used: forget() it, ask the origin.
  */
 ngx_int_t ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s);
 void ngx_http_sprox_stream_forget(ngx_http_sprox_stream_t *s);

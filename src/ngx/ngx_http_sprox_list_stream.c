@@ -77,10 +77,6 @@ ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s)
         {
             rc = ngx_http_sprox_stream_cached(s);
 
-            if (rc == NGX_AGAIN) {
-                return NGX_BUSY;
-            }
-
             if (rc == NGX_OK) {
                 rc = ngx_http_sprox_stream_end(s);
 

@@ -86,6 +86,7 @@ struct ngx_http_sprox_object_s {
     unsigned                        keyed:1;
     unsigned                        planned:1;  /* plan holds */
     unsigned                        waited:1;   /* for the slice at pos */
+    unsigned                        doubted:1;  /* the file of that slice */
     unsigned                        renewed:1;
     unsigned                        asked:1;    /* a probe was needed */
     unsigned                        passing:1;

@@ -32,9 +32,8 @@ static ngx_uint_t ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o,
 ngx_int_t
 ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
 {
-    uint64_t    index;
-    ngx_int_t   rc;
-    ngx_uint_t  look;
+    uint64_t   index;
+    ngx_int_t  rc;
 
     index = sprox_slice_index(o->pos, o->spec.slice);
 
@@ -59,20 +58,30 @@ ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
     sprox_plan_sent(&o->plan, o->pos);
     o->index = index;
 
-    /* in the cache; or, if memory errs about that, missing after all */
+    /*
+     * In the cache; or, if memory errs about that, missing after all: what
+     * was doubted once is not believed again when a thread has read the file
+     * and this is called anew.
+     */
 
-    for (look = 1; /* void */ ; look = 0) {
+    for ( ;; ) {
 
         o->slice = ngx_http_sprox_object_take(o, index);
 
         if (o->slice) {
             o->waited = 0;
+            o->doubted = 0;
             return NGX_OK;
         }
 
         rc = ngx_http_sprox_object_open(o);
 
+        if (rc == NGX_AGAIN) {
+            return rc;
+        }
+
         if (rc != NGX_DECLINED) {
+            o->doubted = 0;
 
             if (rc == NGX_OK && index == o->plan.ahead) {
                 sprox_plan_seen(&o->plan, 0);
@@ -84,13 +93,15 @@ ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
         ngx_http_sprox_object_drop(o);
         sprox_plan_lost(&o->plan, index);
 
-        if (ngx_http_sprox_object_plan(o, look) != NGX_OK) {
+        if (ngx_http_sprox_object_plan(o, !o->doubted) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        if (!look && o->ring[index % o->nring] == NULL) {
+        if (o->doubted && o->ring[index % o->nring] == NULL) {
             return NGX_ERROR;
         }
+
+        o->doubted = 1;
     }
 }
 

@@ -1,0 +1,54 @@
+"""
+Files of the cache that somebody deletes or cuts short behind sprox's back:
+they are fetched again, once, and what is read is right.
+"""
+
+import pytest
+
+from harness.sprox import SLICE, cache_files, key_of, serve, wait_idle
+from test_lifetime import blob
+
+IO = {"plain": "", "threads": "aio threads;",
+      "copied by threads": "aio threads; sendfile off;"}
+
+
+def delete(path) -> None:
+    path.unlink()
+
+
+def cut(size: int):
+    def damage(path) -> None:
+        with open(path, "r+b") as file:
+            file.truncate(size)
+    return damage
+
+
+DAMAGE = {"deleted": delete, "empty": cut(0), "header": cut(100),
+          "block": cut(400), "body": cut(SLICE // 2), "tail": cut(SLICE)}
+
+
+@pytest.mark.parametrize("io", IO)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file(make_nginx, origin, damage, io):
+    nginx = serve(make_nginx, origin.endpoint, more=IO[io])
+    nginx.allow_log(r"cache file .* is too small")
+    body = blob(3 * SLICE)
+    origin.put("bucket", "key", body)
+    assert nginx.get("/bucket/key").body == body
+    wait_idle(nginx)
+    path, = [p for p in cache_files(nginx) if key_of(p).endswith(" 1")]
+    size = path.stat().st_size
+    # a descriptor of it may be open still, and is as good as the file was
+    nginx.reload(wait_old=True)
+    asked = origin.count()
+    DAMAGE[damage](path)
+
+    with nginx.client(timeout=10) as client:
+        assert client.request("GET", "/bucket/key").body == body
+    again = origin.requests()[asked:]
+    assert [e.range for e in again] == [f"bytes={SLICE}-{2 * SLICE - 1}"]
+    assert path.stat().st_size == size
+    nginx.reload(wait_old=True)
+    assert nginx.get("/bucket/key").body == body
+    assert origin.count() == asked + 1
+    assert nginx.log().count("it is fetched again") < 4

@@ -9,6 +9,7 @@ import re
 import pytest
 
 from harness import s3xml
+from harness.listing import expected
 from test_list import HTTP, Lister
 
 ALIASES = """
@@ -39,6 +40,22 @@ def test_no_such_bucket_is_nothing_more(sprox, origin, prefix):
     assert Lister(sprox.port, "events").all(prefix=prefix) == want
     assert origin.count() == asked
     assert not origin.count(operation=LISTS, status=500)
+
+
+@pytest.mark.parametrize("there", [[], ["0", "1/x", "3/x", "3/1/no"]])
+def test_common_prefixes(sprox, origin, there):
+    """Above "1/1" no name leads to events/$year/$month: "1/" is listed."""
+    for key in there:
+        origin.put("events", key, s3xml.order(key))
+    names = NAMES + [key for key in there if key != "3/1/no"]
+    lister = Lister(sprox.port, "events")
+    for prefix in ("", "1", "1/", "1/1", "1/1/", "3", "3/"):
+        for delimiter in ("/", "a", "/x"):
+            for size in (1, 2, 1000):
+                assert lister.all(prefix=prefix, delimiter=delimiter,
+                                  max_keys=size) \
+                    == expected(names, prefix, delimiter), \
+                    (prefix, delimiter, size)
 
 
 def test_what_is_there_is_merged(sprox, origin):

@@ -291,9 +291,18 @@ ngx_http_sprox_stream_visible(ngx_http_sprox_stream_t *s,
     sprox_buf_free(&bucket);
     sprox_buf_free(&key);
 
-    /* a prefix above all its aliases leads to none: somebody lists it */
+    if (alias == s->alias) {
+        return 1;
+    }
 
-    return alias == s->alias || (alias == NULL && item->is_prefix);
+    /*
+     * A prefix may end above this alias' pattern, and lead to none, or to a
+     * less specific one: keys below it are this alias' all the same.
+     */
+
+    return item->is_prefix
+           && (alias == NULL
+               || sprox_alias_cmp(&alias->map, &s->alias->map) > 0);
 }
 
 

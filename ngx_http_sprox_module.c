@@ -33,12 +33,12 @@
       post }
 
 
-static ngx_conf_num_bounds_t  ngx_http_sprox_keepalive_bounds = {
-    ngx_conf_check_num_bounds, 0, 65535
+static ngx_http_sprox_conf_bounds_t  ngx_http_sprox_keepalive_bounds = {
+    0, 65535
 };
 
-static ngx_conf_num_bounds_t  ngx_http_sprox_retries_bounds = {
-    ngx_conf_check_num_bounds, 0, 100
+static ngx_http_sprox_conf_bounds_t  ngx_http_sprox_retries_bounds = {
+    0, 100
 };
 
 
@@ -139,16 +139,17 @@ static ngx_command_t  ngx_http_sprox_commands[] = {
     ngx_http_sprox_origin_slot("verify", NGX_CONF_FLAG,
                                ngx_conf_set_flag_slot, verify, NULL),
     ngx_http_sprox_origin_slot("keepalive", NGX_CONF_TAKE1,
-                               ngx_conf_set_num_slot, keepalive,
+                               ngx_http_sprox_set_number, keepalive,
                                &ngx_http_sprox_keepalive_bounds),
     ngx_http_sprox_origin_slot("retries", NGX_CONF_TAKE1,
-                               ngx_conf_set_num_slot, retries,
+                               ngx_http_sprox_set_number, retries,
                                &ngx_http_sprox_retries_bounds),
     ngx_http_sprox_origin_slot("connect_timeout", NGX_CONF_TAKE1,
-                               ngx_conf_set_msec_slot, connect_timeout,
+                               ngx_http_sprox_set_timeout, connect_timeout,
                                NULL),
     ngx_http_sprox_origin_slot("read_timeout", NGX_CONF_TAKE1,
-                               ngx_conf_set_msec_slot, read_timeout, NULL),
+                               ngx_http_sprox_set_timeout, read_timeout,
+                               NULL),
     ngx_http_sprox_origin_word("max_connections", NGX_CONF_ANY,
                                ngx_http_sprox_set_unsupported),
     ngx_http_sprox_origin_word("max_fails", NGX_CONF_ANY,

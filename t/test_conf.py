@@ -154,19 +154,28 @@ MISTAKES = {
     "fail-timeout": (
         origin("fail_timeout 10s;"), "fail_timeout", "not supported yet"),
     "keepalive": (
-        origin("keepalive many;"), '"keepalive" directive invalid number'),
+        origin("keepalive many;"), 'invalid value "many" in "keepalive"',
+        "write a number from 0 to 65535"),
     "keepalive-range": (
-        origin("keepalive 100000;"), "value must be", "65535"),
+        origin("keepalive 100000;"), 'invalid value "100000" in "keepalive"',
+        "65535"),
     "keepalive-twice": (
         origin("keepalive 1; keepalive 1;"),
         '"keepalive" directive is duplicate'),
     "retries": (
-        origin("retries 101;"), "value must be", "100"),
+        origin("retries 101;"), 'invalid value "101" in "retries"',
+        "write a number from 0 to 100"),
+    "retries-negative": (
+        origin("retries -1;"), 'invalid value "-1" in "retries"'),
     "verify": (
         origin("verify maybe;"), 'invalid value "maybe" in "verify"'),
     "connect-timeout": (
         origin("connect_timeout soon;"),
-        '"connect_timeout" directive invalid value'),
+        'invalid value "soon" in "connect_timeout"',
+        "write a time such as 500ms or 30s"),
+    "read-timeout-twice": (
+        origin("read_timeout 1s; read_timeout 1s;"),
+        '"read_timeout" directive is duplicate'),
     "read-timeout-zero": (
         origin_block("read_timeout 0;"), '"read_timeout"', "is 0"),
     "trusted-certificate-missing": (

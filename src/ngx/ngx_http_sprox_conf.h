@@ -97,6 +97,14 @@ typedef struct {
 } ngx_http_sprox_conf_block_t;
 
 
+/* What a number may be: in cmd->post. */
+
+typedef struct {
+    ngx_int_t                   low;
+    ngx_int_t                   high;
+} ngx_http_sprox_conf_bounds_t;
+
+
 /* In no header of nginx: its tag is on the zones of proxy_cache_path. */
 extern ngx_module_t  ngx_http_proxy_module;
 
@@ -155,6 +163,10 @@ char *ngx_http_sprox_set_region(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_sprox_set_style(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_sprox_set_credentials(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_sprox_set_number(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_sprox_set_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /*

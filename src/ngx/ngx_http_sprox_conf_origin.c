@@ -368,6 +368,67 @@ ngx_http_sprox_set_credentials(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
+/* nginx's own setters name no way out, and of bounds not the directive. */
+
+char *
+ngx_http_sprox_set_number(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_int_t                     *number;
+    ngx_str_t                     *value;
+    ngx_http_sprox_conf_bounds_t  *bounds;
+
+    number = (ngx_int_t *) ((u_char *) conf + cmd->offset);
+
+    if (*number != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    bounds = cmd->post;
+
+    *number = ngx_atoi(value[1].data, value[1].len);
+
+    if (*number == NGX_ERROR || *number < bounds->low
+        || *number > bounds->high)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\": write a number "
+                           "from %i to %i", &value[1], &cmd->name, bounds->low,
+                           bounds->high);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_sprox_set_timeout(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t   *value;
+    ngx_msec_t  *timeout;
+
+    timeout = (ngx_msec_t *) ((u_char *) conf + cmd->offset);
+
+    if (*timeout != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    *timeout = ngx_parse_time(&value[1], 0);
+
+    if (*timeout == (ngx_msec_t) NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\": write a time such "
+                           "as 500ms or 30s", &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 ngx_http_sprox_origin_t *
 ngx_http_sprox_conf_origin(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf,
     ngx_str_t *name, ngx_str_t *file, ngx_uint_t line, ngx_int_t *rc)

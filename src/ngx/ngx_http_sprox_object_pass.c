@@ -497,7 +497,13 @@ ngx_http_sprox_part_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
 
     o->fetch = NULL;
 
-    if (rc != NGX_OK) {
+    if (rc == NGX_DECLINED && f->resp.status == 416) {
+
+        /* the answer of a HEAD has no document that says so */
+
+        ngx_http_sprox_object_fail(o, SPROX_ERR_INVALID_PART_NUMBER, NULL);
+
+    } else if (rc != NGX_OK) {
         ngx_http_sprox_pass_refused(o, f, rc);
 
     } else if (!o->known || (f->resp.status == 200 && o->part_number > 1)) {

@@ -1,6 +1,7 @@
 /*
- * The table of S3's errors, with S3's own words and statuses, and the
- * writer of the document that clients get.
+ * The table of S3's errors, with S3's own words and statuses (but for
+ * NotImplemented, where S3 speaks of headers alone), and the writer of the
+ * document that clients get.
  *
  *   <Error><Code>NoSuchKey</Code><Message>...</Message>
  *     <Key>a/b</Key>                   or <BucketName>, or neither
@@ -82,8 +83,8 @@ static const sprox_error_info_t  sprox_errors[SPROX_ERR_MAX] = {
 
     [SPROX_ERR_NOT_IMPLEMENTED] =
         { sprox_str("NotImplemented"), 501,
-          sprox_str("A header you provided implies functionality that is "
-                    "not implemented") },
+          sprox_str("This is not implemented here; objects can be read and "
+                    "listed") },
 
     [SPROX_ERR_PRECONDITION_FAILED] =
         { sprox_str("PreconditionFailed"), 412,

@@ -30,6 +30,7 @@ static ngx_int_t ngx_http_sprox_http_begin(ngx_http_sprox_fetch_t *f);
 static void ngx_http_sprox_http_resolved(ngx_http_sprox_resolve_t *w,
     ngx_http_sprox_host_t *host);
 static void ngx_http_sprox_http_read_header(ngx_http_sprox_try_t *t);
+static void ngx_http_sprox_http_forget(ngx_http_sprox_try_t *t);
 static ngx_int_t ngx_http_sprox_http_parse(ngx_http_sprox_try_t *t);
 static ngx_int_t ngx_http_sprox_http_framing(ngx_http_sprox_try_t *t);
 static void ngx_http_sprox_http_close(ngx_http_sprox_fetch_t *f);
@@ -393,11 +394,37 @@ ngx_http_sprox_http_read_header(ngx_http_sprox_try_t *t)
         return;
 
     case NGX_OK:
+        ngx_http_sprox_http_forget(t);
         ngx_http_sprox_http_read_body(t);
         return;
 
-    default:  /* NGX_AGAIN: paused; NGX_ERROR: gone */
+    case NGX_AGAIN:
+        ngx_http_sprox_http_forget(t);
         return;
+
+    default:  /* NGX_ERROR: gone */
+        return;
+    }
+}
+
+
+/*
+ * The header and what came with it are done with: a body may take long, and
+ * there may be a thousand.  An error's header is needed at its end.
+ */
+
+static void
+ngx_http_sprox_http_forget(ngx_http_sprox_try_t *t)
+{
+    ngx_http_sprox_fetch_t  *f;
+
+    f = t->fetch;
+
+    if (f->resp.status == NGX_HTTP_OK
+        || f->resp.status == NGX_HTTP_PARTIAL_CONTENT)
+    {
+        (void) ngx_pfree(f->pool, t->header->start);
+        t->header = NULL;
     }
 }
 

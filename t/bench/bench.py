@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from bench.sides import LATENCY, RATE, Read, Sides, read_many, wrk
+from bench.sides import LATENCY, RATE, Read, Sides, crowd, read_many, wrk
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -105,14 +105,18 @@ def show_time(value: float) -> str:
     return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.1f} ms"
 
 
-SHOW = {"/s": show_rate, "s": show_time}
+def show_memory(value: float) -> str:
+    return f"{value / MIB:.1f} MiB"
+
+
+SHOW = {"/s": show_rate, "s": show_time, "B": show_memory}
 LINE = "{:<14}{:>11}{:>8}   {:<20}{}"
 
 
 def spread(values: list) -> str:
     middle = statistics.median(values)
     far = max(abs(v - middle) for v in values)
-    return f"±{100 * far / middle:.0f}%"
+    return f"±{100 * far / middle:.0f}%" if middle else ""
 
 
 def show(title: str, bar: str, row: Row, unit: int) -> None:
@@ -216,6 +220,18 @@ def cold_ranges(b: Bench):
         {name: lambda name=name: load(name)
          for name in b.sides.known("sprox", "direct", "proxy")},
         max(1, b.rounds // 2)), 1000 * 64 * KIB
+
+
+@row("memory", "worker memory over idle, 1,000 cold reads of 1 GiB at once",
+     "<= 64 MiB")
+def memory(b: Bench):
+    def load(side):
+        time.sleep(1)               # what ran before has let go
+        idle = b.sides.nginx.rss()
+        return crowd(b.port(side), [b.sides.key(GIB) for _ in range(1000)],
+                     256 * KIB, b.sides.nginx.rss) - idle
+
+    return Row(b, "B").measure({"sprox": lambda: load("sprox")}, 1), 0
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ are compared; the slow origin behind them; and a client that costs little.
 
 import json
 import re
+import selectors
 import shutil
 import socket
 import subprocess
@@ -96,6 +97,7 @@ class Sides:
         self.version = re.search(r"nginx/([\d.]+)", built)[1]
         self.has_proxy = "http_slice_module" in built
         self.nginx = Nginx(self.dir, HTTP, level="error",
+                           main="worker_rlimit_nofile 16384;",
                            origin=self.origin_port,
                            proxy=PROXY if self.has_proxy else "").start()
         self.ports = {**self.nginx.ports, "direct": self.origin_port}
@@ -216,6 +218,37 @@ def read_many(port: int, asked: list, clients: int) -> tuple:
     assert not trouble, trouble[0]
     assert len(reads) == len(asked)
     return time.perf_counter() - began, reads
+
+
+def crowd(port: int, paths: list, size: int, look) -> float:
+    """
+    One client for each path, all at once: reads until each has that many
+    bytes, then leaves. The largest of what look() says meanwhile.
+    """
+    most, got = 0, {}
+    with selectors.DefaultSelector() as ready:
+        for path in paths:
+            sock = connect(port)
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+                         .encode())
+            got[sock] = 0
+            ready.register(sock, selectors.EVENT_READ)
+        deadline = time.monotonic() + 120
+        while ready.get_map():
+            assert time.monotonic() < deadline, "they have not got enough"
+            for key, _ in ready.select(0.1):
+                sock = key.fileobj
+                if got[sock] == 0:
+                    assert sock.recv(1 << 16).startswith(b"HTTP/1.1 200"), path
+                part = len(sock.recv(1 << 16))
+                assert part, "closed short"
+                got[sock] += part
+                if got[sock] >= size:
+                    ready.unregister(sock)      # open, and taking no more
+            most = max(most, look())
+    for sock in got:
+        sock.close()
+    return most
 
 
 def wrk(port: int, path: str, connections: int, seconds: float, size: int,

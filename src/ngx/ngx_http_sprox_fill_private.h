@@ -27,6 +27,7 @@ struct ngx_http_sprox_fill_s {
     off_t                     offset;    /* of the object: the next byte */
     off_t                     end;       /* of this response */
     ngx_http_sprox_probe_t   *probe;     /* NULL once its header came */
+    ngx_event_t               joined;    /* its readers have had their turn */
     unsigned                  head:1;    /* completes the head of a slice */
     unsigned                  cut:1;     /* ends before its response does */
     unsigned                  counted:1;

@@ -53,6 +53,10 @@ ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
                         o->ctx->policy.read_ahead, o->pos, o->end,
                         o->part || o->range.kind == SPROX_RANGE_FROM_TO
                         || o->range.kind == SPROX_RANGE_SUFFIX);
+
+        if (o->pos >= o->fill_from && o->pos < o->fill_to) {
+            sprox_plan_coming(&o->plan, o->fill_to);
+        }
     }
 
     sprox_plan_sent(&o->plan, o->pos);

@@ -31,6 +31,8 @@ static ngx_int_t ngx_http_sprox_probe_fill(ngx_http_sprox_fill_t *fill,
 static ngx_int_t ngx_http_sprox_probe_missing(ngx_http_sprox_spec_t *spec,
     const sprox_object_t *object, uint64_t first, uint64_t *last,
     sprox_buf_t *key);
+static void ngx_http_sprox_probe_joined(ngx_event_t *ev);
+static void ngx_http_sprox_probe_forget(void *data);
 static void ngx_http_sprox_probe_end(ngx_http_sprox_probe_t *probe,
     ngx_http_sprox_probe_waiter_t *result);
 static void ngx_http_sprox_probe_deliver(ngx_http_sprox_probe_waiter_t *w,
@@ -227,8 +229,9 @@ ngx_int_t
 ngx_http_sprox_probe_header(ngx_http_sprox_fetch_t *f)
 {
     sprox_rc_t                      rc;
-    ngx_uint_t                      stop;
+    ngx_uint_t                      stop, waited;
     sprox_object_t                  object;
+    ngx_pool_cleanup_t             *cln;
     sprox_content_range_t           range;
     ngx_http_sprox_fill_t          *fill;
     ngx_http_sprox_probe_t         *probe;
@@ -288,6 +291,8 @@ ngx_http_sprox_probe_header(ngx_http_sprox_fetch_t *f)
         stop = 1;
     }
 
+    waited = ngx_http_sprox_flight_waited(&probe->flight);
+
     ngx_http_sprox_probe_end(probe, &result);
 
     if (stop) {
@@ -295,11 +300,55 @@ ngx_http_sprox_probe_header(ngx_http_sprox_fetch_t *f)
         return NGX_ERROR;
     }
 
-    if (f->req.op == SPROX_OP_GET_OBJECT) {
-        ngx_http_sprox_fill_count(fill);
+    if (f->req.op != SPROX_OP_GET_OBJECT) {
+        return NGX_OK;
+    }
+
+    ngx_http_sprox_fill_count(fill);
+
+    /* who waited in other workers may come, and is not seen coming */
+
+    cln = waited ? NULL : ngx_pool_cleanup_add(f->pool, 0);
+
+    if (cln) {
+        cln->handler = ngx_http_sprox_probe_forget;
+        cln->data = fill;
+
+        fill->joined.handler = ngx_http_sprox_probe_joined;
+        fill->joined.data = fill;
+        fill->joined.log = f->log;
+
+        ngx_post_event(&fill->joined, &ngx_posted_next_events);
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Those who waited have had the result: who wants the bytes reads them by
+ * now.  Whose condition failed, or who asked by HEAD, does not.
+ */
+
+static void
+ngx_http_sprox_probe_joined(ngx_event_t *ev)
+{
+    ngx_http_sprox_fill_t *fill = ev->data;
+
+    if (!ngx_queue_empty(&fill->slices)) {
+        ngx_http_sprox_fill_unread(fill);
+    }
+}
+
+
+static void
+ngx_http_sprox_probe_forget(void *data)
+{
+    ngx_http_sprox_fill_t *fill = data;
+
+    if (fill->joined.posted) {
+        ngx_delete_posted_event(&fill->joined);
+    }
 }
 
 

@@ -1,6 +1,6 @@
 /*
- * The plan of a response: tables of events in and actions out, and a million
- * of random events against a model that knows every slice and marks it.
+ * The plan of a response: tables of events in and actions out, and half a
+ * million of random events against a model that marks every slice.
  */
 
 #include "unit.h"
@@ -15,6 +15,7 @@
  *   m p     the slice that was to be looked at is missing, is present
  *   s25     the client has taken what is before 25
  *   x3      slice 3 is lost
+ *   c40     what is before 40 is coming
  *   + -     from here on there is spare room for what is ahead, or none
  *   L3      LOOK at slice 3
  *   F3-5    FILL slices 3 to 5
@@ -89,6 +90,18 @@ static const script_t  scripts[] = {
       "L0 m L1 m F0-1 W s30 L2 m L3 m F2-3 W s35 W" },
     { "unbounded, cached", 20, 80, 0, 1000, 0,
       "L0 p W s2 L1 p W s3 L2 p W s9 L3 p L4 p L5 p L6 p L7 p L8 p W" },
+
+    /* coming already */
+
+    { "the run of the first contact", 30, 80, 0, 200, 0,
+      "c30 L0 p L1 p L2 p W s2 W s3 W s4 L3 m L4 m L5 m F3-5 W" },
+    { "inside a slice", 30, 80, 15, 200, 0, "c21 L1 p L2 p W s30 L3 m L4 m "
+      "L5 m F3-5 L6 m L7 m L8 m F6-8 L9 m L10 m L11 m F9-11 W" },
+    { "and gone", 30, 0, 0, 200, 0, "c30 L0 p L1 m L2 p F1-1 W s10 W s20 W" },
+    { "and gone, without spare", 30, 0, 0, 200, 1,
+      "- c30 L0 p L1 p L2 p W x0 L0 m L1 m L2 m F0-2 W" },
+    { "beyond the end", 30, 80, 0, 25, 0, "c90 L0 p L1 p L2 p W s25 W" },
+    { "behind", 30, 0, 50, 90, 0, "c40 L5 p W s60 L6 p W" },
 
     /* spare */
 
@@ -185,6 +198,10 @@ play(const script_t *s)
 
         case 's':
             sprox_plan_sent(&plan, number(&p));
+            continue;
+
+        case 'c':
+            sprox_plan_coming(&plan, number(&p));
             continue;
 
         case 'x':
@@ -308,7 +325,7 @@ typedef struct {
     sprox_plan_t  plan;
     mark_e        marks[SLICES_MAX];
     uint64_t      slice, fill, read_ahead;
-    uint64_t      start, end, pos;
+    uint64_t      start, end, pos, coming;
     uint64_t      nfill;            /* slices in a full run */
     uint64_t      first, last;      /* slices of the response, inclusive */
     int           bounded, spare;
@@ -373,7 +390,7 @@ window(const model_t *m)
 static int
 may_begin(const model_t *m, uint64_t i)
 {
-    return i * m->slice <= m->pos
+    return i * m->slice <= m->pos || i * m->slice < m->coming
            || (m->spare && i * m->slice < m->pos + window(m));
 }
 
@@ -440,7 +457,7 @@ model_fill(model_t *m, uint64_t first, uint64_t last)
 static void
 model_drive(model_t *m)
 {
-    uint64_t             ahead;
+    uint64_t             ahead, most;
     sprox_plan_action_t  action;
 
     for ( ;; ) {
@@ -470,8 +487,10 @@ model_drive(model_t *m)
     }
 
     if (ahead > m->first) {
-        assert_true((ahead - 1) * m->slice
-                    < m->pos + m->read_ahead + m->fill);
+        most = m->pos + m->read_ahead;
+        most = most > m->coming ? most : m->coming;
+
+        assert_true((ahead - 1) * m->slice < most + m->fill);
     }
 }
 
@@ -554,6 +573,13 @@ model_init(model_t *m)
 
     sprox_plan_init(&m->plan, m->slice, m->fill, m->read_ahead, m->start,
                     m->end, m->bounded);
+
+    m->coming = 0;
+
+    if (rnd(m, 2)) {
+        m->coming = m->start + rnd(m, 2 * m->fill);
+        sprox_plan_coming(&m->plan, m->coming);
+    }
 }
 
 

@@ -65,7 +65,7 @@ sprox_plan_wanted(const sprox_plan_t *plan, int spare)
                && (plan->run_end - plan->run + 1) * plan->slice <= plan->fill;
     }
 
-    if (start <= plan->pos) {
+    if (start <= plan->pos || start < plan->coming) {
         return plan->pos < plan->end;
     }
 
@@ -98,6 +98,13 @@ sprox_plan_next(sprox_plan_t *plan, int spare)
     }
 
     return action;
+}
+
+
+void
+sprox_plan_coming(sprox_plan_t *plan, uint64_t end)
+{
+    plan->coming = end;
 }
 
 

@@ -40,6 +40,7 @@ typedef struct {
     uint64_t  start;            /* what is sent: half-open */
     uint64_t  end;
     uint64_t  pos;              /* taken up to here */
+    uint64_t  coming;           /* in flight up to here from the start on */
     uint64_t  ahead;            /* index: the first slice not looked at */
     uint64_t  run;              /* index: the missing ones that are not */
     uint64_t  run_end;          /* asked for yet, half-open */
@@ -72,6 +73,12 @@ void sprox_plan_init(sprox_plan_t *plan, uint64_t slice, uint64_t fill,
  * the run that begins there.
  */
 sprox_plan_action_t sprox_plan_next(sprox_plan_t *plan, int spare);
+
+/*
+ * What is before end is in flight already, by the first contact with the
+ * object: it is looked at now, like a run that begins at pos.
+ */
+void sprox_plan_coming(sprox_plan_t *plan, uint64_t end);
 
 /* The slice that LOOK named is missing, or it is not: cached or in flight. */
 void sprox_plan_seen(sprox_plan_t *plan, int missing);

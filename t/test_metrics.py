@@ -24,6 +24,7 @@ FAMILIES = {
     "sprox_catalog_bytes": ("gauge", set()),
     "sprox_catalog_evicted": ("counter", set()),
     "sprox_fills_in_flight": ("gauge", set()),
+    "sprox_claims_in_flight": ("gauge", set()),
     "sprox_purged_slices": ("counter", set()),
 }
 BODY = bytes(range(256)) * 1200         # 307,200 bytes: five slices of 64k

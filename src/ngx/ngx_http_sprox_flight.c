@@ -391,6 +391,30 @@ ngx_http_sprox_flight_release(ngx_http_sprox_flight_t *f)
 }
 
 
+ngx_uint_t
+ngx_http_sprox_flight_claims(void)
+{
+    ngx_uint_t                     i, n;
+    ngx_http_sprox_flight_slot_t  *slots;
+
+    if (ngx_http_sprox_flights == NULL) {
+        return 0;
+    }
+
+    slots = ngx_http_sprox_flights->sh->slots;
+    n = 0;
+
+    for (i = 0;
+         i < NGX_HTTP_SPROX_FLIGHT_BUCKETS * NGX_HTTP_SPROX_FLIGHT_WAYS;
+         i++)
+    {
+        n += (slots[i].seq != 0);
+    }
+
+    return n;
+}
+
+
 uint64_t
 ngx_http_sprox_flight_seq(void)
 {

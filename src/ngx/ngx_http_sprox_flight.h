@@ -66,6 +66,9 @@ void ngx_http_sprox_flight_release(ngx_http_sprox_flight_t *f);
 /* A claim with a higher seq was made after this call. */
 uint64_t ngx_http_sprox_flight_seq(void);
 
+/* Claims of all workers that stand. */
+ngx_uint_t ngx_http_sprox_flight_claims(void);
+
 /* Whether other workers wait for this claim, or did. */
 ngx_uint_t ngx_http_sprox_flight_waited(ngx_http_sprox_flight_t *f);
 

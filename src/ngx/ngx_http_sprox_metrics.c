@@ -14,6 +14,7 @@
 
 #include "ngx_http_sprox_metrics.h"
 #include "ngx_http_sprox_conf.h"
+#include "ngx_http_sprox_flight.h"
 #include "ngx_http_sprox_zone.h"
 
 
@@ -654,6 +655,10 @@ ngx_http_sprox_metrics_write(sprox_buf_t *out)
     sprox_metric_head(out, SPROX_METRIC_FILLS_IN_FLIGHT);
     sprox_metric_sample(out, SPROX_METRIC_FILLS_IN_FLIGHT, NULL,
                         ngx_http_sprox_metrics_fills());
+
+    sprox_metric_head(out, SPROX_METRIC_CLAIMS_IN_FLIGHT);
+    sprox_metric_sample(out, SPROX_METRIC_CLAIMS_IN_FLIGHT, NULL,
+                        ngx_http_sprox_flight_claims());
 
     sprox_metric_head(out, SPROX_METRIC_PURGED_SLICES);
     sprox_metric_sample(out, SPROX_METRIC_PURGED_SLICES, NULL,

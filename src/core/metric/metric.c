@@ -74,6 +74,12 @@ static const sprox_metric_info_t  metrics[SPROX_METRIC_MAX] = {
         { NULL }
     },
 
+    [SPROX_METRIC_CLAIMS_IN_FLIGHT] = {
+        "sprox_claims_in_flight", GAUGE,
+        "Slices, probes and pages that one worker fetches for all.",
+        { NULL }
+    },
+
     [SPROX_METRIC_STALE] = {
         "sprox_stale_total", COUNTER,
         "Answers past their bound of freshness while an origin failed.",

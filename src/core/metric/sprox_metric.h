@@ -21,6 +21,7 @@ typedef enum {
     SPROX_METRIC_CATALOG_BYTES,        /* used bytes of the zone */
     SPROX_METRIC_CATALOG_EVICTED,
     SPROX_METRIC_FILLS_IN_FLIGHT,
+    SPROX_METRIC_CLAIMS_IN_FLIGHT,
     SPROX_METRIC_STALE,                /* alias: answers past their bound */
     SPROX_METRIC_PURGED_SLICES,
     SPROX_METRIC_MAX

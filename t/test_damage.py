@@ -1,7 +1,11 @@
 """
 Files of the cache that somebody deletes or cuts short behind sprox's back:
-they are fetched again, once, and what is read is right.
+they are fetched again, once, and what is read is right. And a disk that keeps
+a thread waiting.
 """
+
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +14,16 @@ from test_lifetime import blob
 
 IO = {"plain": "", "threads": "aio threads;",
       "copied by threads": "aio threads; sendfile off;"}
+
+SHIM = Path(__file__).parent / "harness" / "held_read.c"
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("shim") / "held_read.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O", "-Wall", "-o", path,
+                    SHIM, "-ldl"], check=True)
+    return path
 
 
 def delete(path) -> None:
@@ -52,3 +66,27 @@ def test_a_damaged_file(make_nginx, origin, damage, io):
     assert nginx.get("/bucket/key").body == body
     assert origin.count() == asked + 1
     assert nginx.log().count("it is fetched again") < 4
+
+
+@pytest.mark.parametrize("io", ["threads", "copied by threads"])
+def test_a_worker_stays_while_a_thread_reads(make_nginx, origin, shim,
+                                             tmp_path, io):
+    flag = tmp_path / "flag"
+    nginx = serve(make_nginx, origin.endpoint, more=IO[io],
+                  main="env HELD_READ; env HELD_READ_DIR;",
+                  env={"LD_PRELOAD": str(shim), "HELD_READ": str(flag),
+                       "HELD_READ_DIR": str(tmp_path / "nginx0/cache")})
+    body = blob(3 * SLICE)
+    origin.put("bucket", "key", body)
+    assert nginx.get("/bucket/key").body == body
+    wait_idle(nginx)
+    nginx.reload(wait_old=True)             # no descriptor is open
+    flag.touch()
+    with nginx.client() as client:
+        client.send("GET", "/bucket/key")
+        nginx.wait(flag.with_suffix(".held").exists, 5, "to read")
+        nginx.reload()
+        assert nginx.worker_pids(leaving=True)
+        assert nginx.metrics().sum("sprox_catalog_objects") == 1
+        flag.unlink()
+        assert client.read().body == body

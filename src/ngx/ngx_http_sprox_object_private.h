@@ -63,6 +63,7 @@ struct ngx_http_sprox_object_s {
     ngx_http_sprox_waiter_t         waiter;
     ngx_http_sprox_cache_entry_t    entry;      /* in the cache */
     ngx_pool_t                     *entry_pool;
+    ngx_event_t                     guard;      /* a thread reads entry */
     ngx_http_sprox_open_t          *open;       /* entry is out of this */
     sprox_buf_t                     key;        /* of slice key_index, when */
     uint64_t                        key_index;  /* keyed */

@@ -14,6 +14,10 @@
 #include "ngx_http_sprox_object_private.h"
 
 
+/* How often who waits for a thread says that it still does. */
+#define NGX_HTTP_SPROX_GUARD   60000
+
+
 static ngx_int_t ngx_http_sprox_object_plan(ngx_http_sprox_object_t *o,
     ngx_uint_t look);
 static ngx_int_t ngx_http_sprox_object_look(ngx_http_sprox_object_t *o,
@@ -23,6 +27,9 @@ static ngx_int_t ngx_http_sprox_object_key(ngx_http_sprox_object_t *o,
 static ngx_http_sprox_slice_t *ngx_http_sprox_object_take(
     ngx_http_sprox_object_t *o, uint64_t index);
 static ngx_int_t ngx_http_sprox_object_open(ngx_http_sprox_object_t *o);
+static void ngx_http_sprox_object_guard(ngx_http_sprox_object_t *o,
+    ngx_uint_t on);
+static void ngx_http_sprox_object_guarded(ngx_event_t *ev);
 static ngx_int_t ngx_http_sprox_object_opened(ngx_http_sprox_object_t *o,
     u_char *md5);
 static ngx_uint_t ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o,
@@ -303,6 +310,9 @@ ngx_http_sprox_object_open(ngx_http_sprox_object_t *o)
 
     rc = ngx_http_sprox_cache_open(r, o->entry_pool, o->spec.cache,
                                    sprox_buf_get(&o->key), &o->entry);
+
+    ngx_http_sprox_object_guard(o, rc == NGX_AGAIN);
+
     if (rc != NGX_OK) {
         return rc;
     }
@@ -318,6 +328,34 @@ ngx_http_sprox_object_open(ngx_http_sprox_object_t *o)
     ngx_http_sprox_open_add(o->spec.cache, md5, &o->entry);
 
     return NGX_OK;
+}
+
+
+/*
+ * A worker that is to exit goes when no timer is left, and nginx sets none
+ * for a thread that reads: this one keeps the worker until the thread is back.
+ */
+
+static void
+ngx_http_sprox_object_guard(ngx_http_sprox_object_t *o, ngx_uint_t on)
+{
+    if (on) {
+        o->guard.handler = ngx_http_sprox_object_guarded;
+        o->guard.data = o;
+        o->guard.log = ngx_cycle->log;
+
+        ngx_add_timer(&o->guard, NGX_HTTP_SPROX_GUARD);
+
+    } else if (o->guard.timer_set) {
+        ngx_del_timer(&o->guard);
+    }
+}
+
+
+static void
+ngx_http_sprox_object_guarded(ngx_event_t *ev)
+{
+    ngx_add_timer(ev, NGX_HTTP_SPROX_GUARD);
 }
 
 
@@ -407,6 +445,7 @@ ngx_http_sprox_object_drop(ngx_http_sprox_object_t *o)
     }
 
     o->opened = 0;
+    ngx_http_sprox_object_guard(o, 0);
 }
 
 

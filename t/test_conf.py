@@ -282,6 +282,10 @@ MISTAKES = {
         alias(f"{T} object [a-z {{ }}"), 'invalid glob "\\[a-z"', '"\\]"'),
     "object-glob-empty": (
         alias(f'{T} object "" {{ }}'), 'invalid glob ""', "empty"),
+    "object-twice": (
+        alias(f"{T} object *.a {{ }} object *.b {{ }} object *.a {{ }}"),
+        'duplicate "object \\*.a" in sprox_alias "tblA"',
+        "write both into one"),
     "object-in-object": (
         alias(f"{T} object * {{ object * {{ }} }}"),
         '"object" directive is not allowed here',

@@ -9,6 +9,7 @@
 
 static char *ngx_http_sprox_conf_map(ngx_conf_t *cf,
     ngx_http_sprox_alias_t *alias);
+static ngx_uint_t ngx_http_sprox_conf_shadowed(ngx_array_t *rules);
 static char *ngx_http_sprox_conf_regex(ngx_conf_t *cf,
     ngx_http_sprox_rule_t *rule, ngx_str_t *pattern, ngx_uint_t options);
 static ngx_int_t ngx_http_sprox_conf_bind(ngx_conf_t *cf,
@@ -202,6 +203,14 @@ ngx_http_sprox_set_object(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                &rule->glob, why);
             return NGX_CONF_ERROR;
         }
+
+        if (ngx_http_sprox_conf_shadowed(&outer->alias->rules)) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "duplicate \"object %V\" in sprox_alias \"%V\": "
+                               "the first one takes all keys; write both into "
+                               "one", &rule->glob, &outer->alias->pattern);
+            return NGX_CONF_ERROR;
+        }
     }
 
     ngx_memzero(&block, sizeof(ngx_http_sprox_conf_block_t));
@@ -216,6 +225,36 @@ ngx_http_sprox_set_object(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return rv;
+}
+
+
+/* The last rule has the glob of one before it. */
+
+static ngx_uint_t
+ngx_http_sprox_conf_shadowed(ngx_array_t *rules)
+{
+    ngx_uint_t              i;
+    ngx_http_sprox_rule_t  *rule, *last;
+
+    rule = rules->elts;
+    last = &rule[rules->nelts - 1];
+
+    for (i = 0; i < rules->nelts - 1; i++) {
+#if (NGX_PCRE)
+        if (rule[i].regex) {
+            continue;
+        }
+#endif
+
+        if (rule[i].glob.len == last->glob.len
+            && ngx_memcmp(rule[i].glob.data, last->glob.data, last->glob.len)
+               == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

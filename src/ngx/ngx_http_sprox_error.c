@@ -125,8 +125,11 @@ ngx_http_sprox_send_code(ngx_http_request_t *r, ngx_uint_t status,
     key = ctx->s3.key;
     id = sprox_str_make(ctx->request_id, sizeof(ctx->request_id));
 
-    level = (status >= NGX_HTTP_INTERNAL_SERVER_ERROR) ? NGX_LOG_ERR
-                                                       : NGX_LOG_INFO;
+    /* 501: what the client asked for, not what went wrong here */
+
+    level = (status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+             && status != NGX_HTTP_NOT_IMPLEMENTED) ? NGX_LOG_ERR
+                                                    : NGX_LOG_INFO;
 
     ngx_log_error(level, r->connection->log, 0,
                   "sprox: answered %ui %*s: %*s; request id %*s", status,

@@ -4,6 +4,7 @@ something, and what must then be gone, or must go on. For the sanitizers of
 `make asan` as much as for what is asserted here.
 """
 
+import os
 import random
 import re
 import signal
@@ -206,6 +207,50 @@ def test_worker_shutdown_timeout_ends_fetches(make_nginx, origin):
     for key in "ab":
         assert nginx.get(f"/bucket/{key}").body == blob(FILL)
     wait_idle(nginx)
+
+
+def begin(nginx, origin, client, key: str):
+    """A fill of key that stands in the middle of its first slice."""
+    had = len(temporary_files(nginx))
+    origin.put("bucket", key, blob(FILL))
+    gate = origin.hold(key=key, gate_after=SLICE // 2)
+    client.send("GET", f"/bucket/{key}")
+    gate.wait()
+    nginx.wait(lambda: len(temporary_files(nginx)) > had, 5, "to write")
+    return gate
+
+
+def test_the_next_worker_sweeps(make_nginx, origin):
+    nginx = serve(make_nginx, origin.endpoint)
+    with nginx.client() as client:
+        begin(nginx, origin, client, "key")
+        nginx.kill_worker()
+        nginx.wait(lambda: not temporary_files(nginx), 5, "to delete")
+    origin.clear_script()
+    assert nginx.get("/bucket/key").body == blob(FILL)
+
+
+def test_only_files_of_the_dead_are_swept(make_nginx, origin):
+    nginx = serve(make_nginx, origin.endpoint)
+    old, = nginx.worker_pids()
+    with nginx.client() as dies:
+        begin(nginx, origin, dies, "dies")
+        nginx.reload()
+        assert nginx.worker_pids(leaving=True) == [old]
+        with nginx.client() as lives:
+            gate = begin(nginx, origin, lives, "lives")
+            both = set(temporary_files(nginx))
+            nginx.allow_log(f"worker process {old} exited on signal 9")
+            os.kill(old, signal.SIGKILL)
+            nginx.wait_log(f"worker process {old} exited")
+            nginx.reload()
+            nginx.wait(lambda: len(temporary_files(nginx)) == 1, 5,
+                       "to delete")
+            assert set(temporary_files(nginx)) < both
+            gate.open()
+            assert lives.read().body == blob(FILL)
+    wait_idle(nginx)
+    assert not temporary_files(nginx)
 
 
 # what an origin sends beyond its end

@@ -133,6 +133,7 @@ typedef struct {
     time_t                    catalog_interval;
     ngx_shm_zone_t           *metrics_zone;
     ngx_shm_zone_t           *flight_zone;
+    ngx_shm_zone_t           *temp_zone;
     ngx_resolver_t           *resolver;      /* NULL: the system's */
     ngx_msec_t                resolver_timeout;
     ngx_thread_pool_t        *thread_pool;

@@ -23,6 +23,7 @@ static ngx_uint_t ngx_http_sprox_cache_on_disk(ngx_http_file_cache_t *cache,
     u_char md5[NGX_HTTP_CACHE_KEY_LEN]);
 static ngx_int_t ngx_http_sprox_cache_prepare(ngx_http_request_t *r,
     ngx_http_file_cache_t *cache, sprox_str_t key);
+static void ngx_http_sprox_cache_unnote(void *data);
 static void ngx_http_sprox_cache_shell(ngx_http_request_t *r,
     ngx_connection_t *c, ngx_pool_t *pool, ngx_log_t *log);
 
@@ -145,17 +146,25 @@ static ngx_uint_t
 ngx_http_sprox_cache_on_disk(ngx_http_file_cache_t *cache,
     u_char md5[NGX_HTTP_CACHE_KEY_LEN])
 {
-    u_char           *p;
-    ngx_path_t       *path;
-    ngx_file_info_t   fi;
-    u_char            name[NGX_MAX_PATH];
+    ngx_file_info_t  fi;
+    u_char           name[NGX_MAX_PATH];
+
+    return ngx_http_sprox_cache_name(cache, md5, name, NGX_MAX_PATH) != NULL
+           && ngx_file_info(name, &fi) != NGX_FILE_ERROR && ngx_is_file(&fi);
+}
+
+
+u_char *
+ngx_http_sprox_cache_name(ngx_http_file_cache_t *cache,
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN], u_char *name, size_t size)
+{
+    u_char      *p;
+    ngx_path_t  *path;
 
     path = cache->path;
 
-    if (path->name.len + 1 + path->len + 2 * NGX_HTTP_CACHE_KEY_LEN
-        >= NGX_MAX_PATH)
-    {
-        return 0;
+    if (path->name.len + 1 + path->len + 2 * NGX_HTTP_CACHE_KEY_LEN >= size) {
+        return NULL;
     }
 
     p = ngx_cpymem(name, path->name.data, path->name.len);
@@ -165,7 +174,7 @@ ngx_http_sprox_cache_on_disk(ngx_http_file_cache_t *cache,
 
     ngx_create_hashed_filename(path, name, p - name);
 
-    return ngx_file_info(name, &fi) != NGX_FILE_ERROR && ngx_is_file(&fi);
+    return p;
 }
 
 
@@ -355,6 +364,7 @@ ngx_http_sprox_cache_create(ngx_http_sprox_cache_writer_t *w,
     size_t               size;
     uint32_t             length;
     ngx_http_cache_t    *c;
+    ngx_pool_cleanup_t  *cln;
     ngx_http_request_t  *r;
 
     w->open = 0;
@@ -409,15 +419,23 @@ ngx_http_sprox_cache_create(ngx_http_sprox_cache_writer_t *w,
     w->temp_file.persistent = 1;
     w->temp_file.clean = 1;
 
-    if (ngx_create_temp_file(&w->temp_file.file, cache->path, pool, 1, 1,
-                             NGX_FILE_OWNER_ACCESS)
-        != NGX_OK)
+    /* before the file's own cleanup, to be called after it */
+
+    cln = ngx_pool_cleanup_add(pool, 0);
+
+    if (cln == NULL
+        || ngx_create_temp_file(&w->temp_file.file, cache->path, pool, 1, 1,
+                                NGX_FILE_OWNER_ACCESS)
+           != NGX_OK)
     {
         goto failed;
     }
 
     w->base = size;
     w->open = 1;
+    w->temp = ngx_http_sprox_temp_add(c->key, &w->temp_file.file.name);
+    cln->handler = ngx_http_sprox_cache_unnote;
+    cln->data = w;
 
     if (ngx_write_file(&w->temp_file.file, head, size, 0)
         != (ssize_t) size)
@@ -456,7 +474,20 @@ ngx_http_sprox_cache_commit(ngx_http_sprox_cache_writer_t *w)
     if (w->open) {
         w->open = 0;
         ngx_http_file_cache_update(&w->request, &w->temp_file);
+        ngx_http_sprox_cache_unnote(w);
     }
+}
+
+
+/* The temporary file is no more: it has its name, or its pool goes. */
+
+static void
+ngx_http_sprox_cache_unnote(void *data)
+{
+    ngx_http_sprox_cache_writer_t *w = data;
+
+    ngx_http_sprox_temp_remove(w->temp);
+    w->temp = NULL;
 }
 
 

@@ -18,7 +18,7 @@
 #define _NGX_HTTP_SPROX_CACHE_H_INCLUDED_
 
 
-#include "ngx_http_sprox.h"
+#include "ngx_http_sprox_temp.h"
 
 
 #define NGX_HTTP_SPROX_BODY_ALIGN   1024
@@ -30,12 +30,13 @@
 /* An entry that is being written. */
 
 typedef struct {
-    ngx_pool_t          *pool;          /* the caller's */
-    ngx_http_request_t   request;       /* a shell for nginx's functions */
-    ngx_connection_t     connection;
-    ngx_temp_file_t      temp_file;
-    off_t                base;          /* where the bytes start */
-    unsigned             open:1;
+    ngx_pool_t             *pool;       /* the caller's */
+    ngx_http_request_t      request;    /* a shell for nginx's functions */
+    ngx_connection_t        connection;
+    ngx_temp_file_t         temp_file;
+    ngx_http_sprox_temp_t  *temp;
+    off_t                   base;       /* where the bytes start */
+    unsigned                open:1;
 } ngx_http_sprox_cache_writer_t;
 
 
@@ -56,6 +57,13 @@ ngx_http_file_cache_t *ngx_http_sprox_cache_zone(ngx_shm_zone_t *zone);
 /* MD5 of a key, as nginx names its files. */
 void ngx_http_sprox_cache_md5(sprox_str_t key,
     u_char md5[NGX_HTTP_CACHE_KEY_LEN]);
+
+/*
+ * The name of an entry's file, with a zero at its end, which is returned;
+ * NULL: it is longer than size.
+ */
+u_char *ngx_http_sprox_cache_name(ngx_http_file_cache_t *cache,
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN], u_char *name, size_t size);
 
 /*
  * Whether a zone has the entry, as far as memory tells; the disk is asked

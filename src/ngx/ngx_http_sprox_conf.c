@@ -18,6 +18,7 @@
 #include "ngx_http_sprox_fill.h"
 #include "ngx_http_sprox_open.h"
 #include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_temp.h"
 #include "ngx_http_sprox_zone.h"
 
 
@@ -158,6 +159,7 @@ ngx_http_sprox_init_process(ngx_cycle_t *cycle)
     ngx_http_sprox_fill_init();
     ngx_http_sprox_open_start(cycle);
     ngx_http_sprox_metrics_start(mcf->metrics_zone);
+    ngx_http_sprox_temp_start(cycle, mcf);
 
     if (ngx_http_sprox_flight_start(cycle, mcf->flight_zone) != NGX_OK) {
         return NGX_ERROR;
@@ -226,7 +228,9 @@ ngx_http_sprox_conf_zones(ngx_conf_t *cf, ngx_http_sprox_conf_t *scf)
         return NGX_OK;
     }
 
-    if (ngx_http_sprox_flight_init(cf, &mcf->flight_zone) != NGX_OK) {
+    if (ngx_http_sprox_flight_init(cf, &mcf->flight_zone) != NGX_OK
+        || ngx_http_sprox_temp_init(cf, &mcf->temp_zone) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from harness.nginx import ASAN
 from harness.sprox import (FILL, LOG, SLICE, cache_files, serve,
                            temporary_files, wait_idle)
 
@@ -395,6 +396,27 @@ def test_a_head_that_joined_pulls_nothing(engine, origin):
     assert cache_files(nginx) == []
 
 
+def test_who_has_not_come_to_it_yet_wants_it(make_nginx, origin):
+    """
+    Header and body come at once, so that the first slices are whole before
+    their reader has taken anything: the rest of its run goes on.
+    """
+    nginx = serve(make_nginx, origin.endpoint, listen_more=" sndbuf=4k",
+                  fill="2m")
+    size = 2 << 20
+    head = (f"HTTP/1.1 206 Partial Content\r\nContent-Length: {size}\r\n"
+            f"Content-Range: bytes 0-{size - 1}/{size}\r\n"
+            'ETag: "once"\r\n\r\n').encode()
+    origin.script(key="key", raw=head + blob(size))
+    with nginx.client(receive_buffer=4096) as client:
+        client.send("GET", "/bucket/key")
+        client.read_head()
+        origin.journal.wait(ended=True)
+        wait_idle(nginx)
+        assert len(cache_files(nginx)) == size // SLICE
+    assert origin.count() == 1
+
+
 # clients that are slow
 
 BUFFERS = 256 << 10             # sockets': what has left nginx, at the most
@@ -440,7 +462,7 @@ def test_slow_clients_cost_no_memory(make_nginx, origin):
         assert client.reader.exactly(SLICE) == body[:SLICE]
     wait_idle(nginx)
     assert origin.journal.body_bytes() > 8 << 20
-    assert nginx.rss() - before < 3 << 20
+    assert nginx.rss() - before < 3 << 20 or ASAN   # which frees late
     for client in clients:
         client.close()
     nginx.wait(lambda: not temporary_files(nginx), 5, "to remove its files")

@@ -4,10 +4,8 @@ origin, whoever asks in whichever worker, and who waits is woken, also when the
 worker that fetches fails, is killed, or was told to go.
 """
 
-import os
 import random
 import re
-import signal
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -389,31 +387,6 @@ def test_a_worker_that_is_killed_while_it_waits(many, origin):
     assert fetches.read().body == BODY
     for client in spread.each():
         assert client.request("GET", "/bucket/key").body == BODY
-    assert bytes_sent(origin) == len(BODY)
-
-
-def test_a_worker_that_stops_for_a_while(many, origin):
-    """Who waits for it waits; nobody takes what it still has."""
-    nginx, spread = many()
-    origin.put("bucket", "key", BODY)
-    owner, *others = spread.pids
-    gate = origin.hold(key="key", nth=1, gate_after=1000)
-    fetches = spread.client(owner)
-    waiting = [spread.client(pid) for pid in others]
-    spread.settle(others)
-    fetches.send("GET", "/bucket/key")
-    gate.wait()
-    os.kill(owner, signal.SIGSTOP)
-    try:
-        for client in waiting:
-            client.send("GET", "/bucket/key", {"Range": "bytes=0-9"})
-        spread.settle(others)
-        gate.open()
-    finally:
-        os.kill(owner, signal.SIGCONT)
-    assert fetches.read().body == BODY
-    for client in waiting:
-        assert client.read().body == BODY[:10]
     assert bytes_sent(origin) == len(BODY)
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from harness import s3xml
 from harness.listing import Lister
+from harness.nginx import ROOT
 from harness.sprox import (FILL, SLICE, cache_files, error_code, serve,
                            temporary_files, wait_idle)
 from harness.wire import Client
@@ -251,6 +252,25 @@ def test_only_files_of_the_dead_are_swept(make_nginx, origin):
             assert lives.read().body == blob(FILL)
     wait_idle(nginx)
     assert not temporary_files(nginx)
+
+
+def test_a_file_that_was_only_just_made_is_swept(make_nginx, origin,
+                                                 tmp_path):
+    shim, flag = tmp_path / "shim.so", tmp_path / "flag"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O", "-Wall", "-o", shim,
+                    ROOT / "t/harness/killed_open.c", "-ldl"], check=True)
+    nginx = serve(make_nginx, origin.endpoint, main="env KILLED_OPEN;",
+                  env={"LD_PRELOAD": str(shim), "KILLED_OPEN": str(flag)})
+    old, = nginx.worker_pids()
+    nginx.allow_log(f"worker process {old} exited on signal 9")
+    origin.put("bucket", "key", blob(FILL))
+    flag.touch()
+    with nginx.client() as client:
+        client.send("GET", "/bucket/key")
+        nginx.wait_log(f"worker process {old} exited")
+    nginx.wait_log("1 temporary files of processes that died were deleted")
+    assert not temporary_files(nginx)
+    assert nginx.get("/bucket/key").body == blob(FILL)
 
 
 # what an origin sends beyond its end

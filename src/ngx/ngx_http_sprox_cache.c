@@ -422,20 +422,25 @@ ngx_http_sprox_cache_create(ngx_http_sprox_cache_writer_t *w,
     /* before the file's own cleanup, to be called after it */
 
     cln = ngx_pool_cleanup_add(pool, 0);
+    if (cln == NULL) {
+        goto failed;
+    }
 
-    if (cln == NULL
-        || ngx_create_temp_file(&w->temp_file.file, cache->path, pool, 1, 1,
-                                NGX_FILE_OWNER_ACCESS)
-           != NGX_OK)
+    w->temp = ngx_http_sprox_temp_add(c->key);
+    cln->handler = ngx_http_sprox_cache_unnote;
+    cln->data = w;
+
+    if (ngx_create_temp_file(&w->temp_file.file, cache->path, pool, 1, 1,
+                             NGX_FILE_OWNER_ACCESS)
+        != NGX_OK)
     {
         goto failed;
     }
 
+    ngx_http_sprox_temp_named(w->temp, &w->temp_file.file.name);
+
     w->base = size;
     w->open = 1;
-    w->temp = ngx_http_sprox_temp_add(c->key, &w->temp_file.file.name);
-    cln->handler = ngx_http_sprox_cache_unnote;
-    cln->data = w;
 
     if (ngx_write_file(&w->temp_file.file, head, size, 0)
         != (ssize_t) size)

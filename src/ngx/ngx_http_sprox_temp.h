@@ -22,13 +22,16 @@ void ngx_http_sprox_temp_start(ngx_cycle_t *cycle,
     ngx_http_sprox_main_conf_t *mcf);
 
 /*
- * Notes a temporary file by the MD5 of its entry and the number at the end
- * of its name.  NULL: there is no room, it is not noted.
+ * Notes that a temporary file is about to be made for the entry of that MD5.
+ * NULL: there is no room, it is not noted.
  */
 ngx_http_sprox_temp_t *ngx_http_sprox_temp_add(
-    u_char md5[NGX_HTTP_CACHE_KEY_LEN], ngx_str_t *name);
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN]);
 
-/* The file has another name, or is deleted.  temp may be NULL. */
+/* It was made, and has this name.  temp may be NULL, here and below. */
+void ngx_http_sprox_temp_named(ngx_http_sprox_temp_t *temp, ngx_str_t *name);
+
+/* The file has another name now, or is deleted. */
 void ngx_http_sprox_temp_remove(ngx_http_sprox_temp_t *temp);
 
 

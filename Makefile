@@ -9,12 +9,14 @@
 #   make fuzz       libFuzzer over each target, FUZZ_SECONDS each
 #   make asan       the pytest suite over a module built with sanitizers
 #   make bench      the table of speeds
+#   make soak       SOAK seconds of everything at once, failing
 #   make clean      (make distclean removes what deps put into .deps as well)
 #
 #   NGINX_SRC=DIR     nginx's source tree instead of Debian's nginx-dev: builds
 #                   an nginx too, and the tests run that one. Give it a BUILD
 #                   folder of its own.
 #   TESTS=...       what pytest runs, and its options
+#   SOAK=600        SOAK_OPTIONS: of t/soak/soak.py, such as --seed 1
 #   BENCH=...       the rows of `make bench`, by the beginnings of their names,
 #                   and its options (--rounds, --seconds)
 
@@ -28,6 +30,7 @@ FUZZ_SECONDS ?= 30
 JOBS         ?= $(shell nproc)
 PYTEST_JOBS  ?= 2
 TESTS        ?= t
+SOAK         ?= 600
 
 CORE_SRC  := $(wildcard src/core/*/*.c src/store/*.c)
 CORE_HDR  := $(wildcard src/core/*/*.h src/store/*.h)
@@ -48,7 +51,7 @@ UNIT_NAME := $(patsubst t/unit/test_%.c,%,$(UNIT_SRC))
 FUZZ_SRC  := $(wildcard t/fuzz/fuzz_*.c)
 FUZZ_NAME := $(patsubst t/fuzz/fuzz_%.c,%,$(FUZZ_SRC))
 
-.PHONY: all deps run test unit replay fuzz asan bench clean distclean FORCE
+.PHONY: all deps run test unit replay fuzz asan bench soak clean distclean FORCE
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/ngx_http_sprox_module.so
@@ -190,6 +193,11 @@ bench:
 	@t/deps.sh bench
 	@$(MAKE) --no-print-directory all
 	@SPROX_BUILD=$(BUILD) .deps/venv/bin/python t/bench/bench.py $(BENCH)
+
+soak: deps
+	@$(MAKE) --no-print-directory all
+	@SPROX_BUILD=$(BUILD) .deps/venv/bin/python t/soak/soak.py \
+	    --seconds $(SOAK) $(SOAK_OPTIONS)
 
 clean:
 	rm -rf $(BUILD)

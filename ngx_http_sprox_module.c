@@ -33,7 +33,7 @@
       post }
 
 
-static ngx_http_sprox_conf_bounds_t  ngx_http_sprox_keepalive_bounds = {
+static ngx_http_sprox_conf_bounds_t  ngx_http_sprox_number_bounds = {
     0, 65535
 };
 
@@ -140,7 +140,7 @@ static ngx_command_t  ngx_http_sprox_commands[] = {
                                ngx_conf_set_flag_slot, verify, NULL),
     ngx_http_sprox_origin_slot("keepalive", NGX_CONF_TAKE1,
                                ngx_http_sprox_set_number, keepalive,
-                               &ngx_http_sprox_keepalive_bounds),
+                               &ngx_http_sprox_number_bounds),
     ngx_http_sprox_origin_slot("retries", NGX_CONF_TAKE1,
                                ngx_http_sprox_set_number, retries,
                                &ngx_http_sprox_retries_bounds),
@@ -150,12 +150,15 @@ static ngx_command_t  ngx_http_sprox_commands[] = {
     ngx_http_sprox_origin_slot("read_timeout", NGX_CONF_TAKE1,
                                ngx_http_sprox_set_timeout, read_timeout,
                                NULL),
-    ngx_http_sprox_origin_word("max_connections", NGX_CONF_ANY,
-                               ngx_http_sprox_set_unsupported),
-    ngx_http_sprox_origin_word("max_fails", NGX_CONF_ANY,
-                               ngx_http_sprox_set_unsupported),
-    ngx_http_sprox_origin_word("fail_timeout", NGX_CONF_ANY,
-                               ngx_http_sprox_set_unsupported),
+    ngx_http_sprox_origin_slot("max_connections", NGX_CONF_TAKE1,
+                               ngx_http_sprox_set_number, max_connections,
+                               &ngx_http_sprox_number_bounds),
+    ngx_http_sprox_origin_slot("max_fails", NGX_CONF_TAKE1,
+                               ngx_http_sprox_set_number, max_fails,
+                               &ngx_http_sprox_number_bounds),
+    ngx_http_sprox_origin_slot("fail_timeout", NGX_CONF_TAKE1,
+                               ngx_http_sprox_set_timeout, fail_timeout,
+                               NULL),
 
     /* in each of the blocks: nginx's own is for its own contexts only */
 

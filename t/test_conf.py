@@ -148,11 +148,24 @@ MISTAKES = {
     "credentials-web-identity": (
         origin("credentials web_identity;"), "not supported yet"),
     "max-connections": (
-        origin("max_connections 10;"), "max_connections", "not supported yet"),
+        origin("max_connections few;"),
+        'invalid value "few" in "max_connections"',
+        "write a number from 0 to 65535"),
+    "max-connections-range": (
+        origin("max_connections 65536;"), "max_connections", "65535"),
+    "max-connections-twice": (
+        origin("max_connections 1; max_connections 1;"),
+        '"max_connections" directive is duplicate'),
     "max-fails": (
-        origin("max_fails 3;"), "max_fails", "not supported yet"),
+        origin("max_fails -1;"), 'invalid value "-1" in "max_fails"'),
+    "max-fails-range": (
+        origin("max_fails 65536;"), "max_fails", "65535"),
     "fail-timeout": (
-        origin("fail_timeout 10s;"), "fail_timeout", "not supported yet"),
+        origin("fail_timeout soon;"),
+        'invalid value "soon" in "fail_timeout"',
+        "write a time such as 500ms or 30s"),
+    "fail-timeout-zero": (
+        origin_block("fail_timeout 0;"), '"fail_timeout"', "is 0"),
     "keepalive": (
         origin("keepalive many;"), 'invalid value "many" in "keepalive"',
         "write a number from 0 to 65535"),
@@ -208,6 +221,15 @@ MISTAKES = {
     "file-credentials": (
         origin_block("root @dir@; credentials env;", "file"),
         '"credentials"', "means nothing"),
+    "file-max-connections": (
+        origin_block("root @dir@; max_connections 8;", "file"),
+        '"max_connections"', "means nothing"),
+    "file-max-fails": (
+        origin_block("root @dir@; max_fails 3;", "file"),
+        '"max_fails"', "means nothing"),
+    "file-fail-timeout": (
+        origin_block("root @dir@; fail_timeout 3s;", "file"),
+        '"fail_timeout"', "means nothing"),
     "origin-in-server": (
         "server { sprox_origin lake { } #!\n}",
         '"sprox_origin" directive is not allowed here'),
@@ -545,6 +567,9 @@ GOOD = {
             connect_timeout 2s;
             read_timeout 500ms;
             retries 0;
+            max_connections 0;
+            max_fails 0;
+            fail_timeout 1ms;
         }
     """,
     "each-word": """

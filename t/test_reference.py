@@ -143,6 +143,9 @@ DEFAULTS = {
     "connect_timeout": ("NGX_HTTP_SPROX_CONNECT_TIMEOUT", 1000, "s"),
     "read_timeout": ("NGX_HTTP_SPROX_READ_TIMEOUT", 1000, "s"),
     "retries": ("NGX_HTTP_SPROX_RETRIES", 1, ""),
+    "max_connections": ("NGX_HTTP_SPROX_MAX_CONNECTIONS", 1, ""),
+    "max_fails": ("NGX_HTTP_SPROX_MAX_FAILS", 1, ""),
+    "fail_timeout": ("NGX_HTTP_SPROX_FAIL_TIMEOUT", 1000, "s"),
 }
 
 

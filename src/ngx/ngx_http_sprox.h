@@ -60,6 +60,19 @@ typedef struct {
 } ngx_http_sprox_place_t;
 
 
+/*
+ * Whether an origin may be asked: see _circuit.h.  In shared memory; each
+ * field is changed by atomic operations.
+ */
+
+typedef struct {
+    ngx_atomic_t              fails;         /* tries that failed in a row */
+    ngx_atomic_t              until;         /* ngx_current_msec of the next
+                                                try; 0: closed */
+    ngx_atomic_t              prober;        /* pid of who tries; 0: none */
+} ngx_http_sprox_circuit_t;
+
+
 typedef struct {
 #if (NGX_PCRE)
     ngx_regex_t              *regex;
@@ -101,6 +114,9 @@ struct ngx_http_sprox_origin_s {
     ngx_msec_t                connect_timeout;
     ngx_msec_t                read_timeout;
     ngx_uint_t                retries;       /* after the first try */
+    ngx_uint_t                max_connections;   /* a worker; 0: no limit */
+    ngx_uint_t                max_fails;     /* 0: there is no circuit */
+    ngx_msec_t                fail_timeout;
     ngx_flag_t                verify;
     ngx_str_t                 trusted_certificate;
     ngx_ssl_t                *ssl;           /* NULL: no TLS */
@@ -116,6 +132,15 @@ struct ngx_http_sprox_origin_s {
     /* of this worker */
     ngx_queue_t               idle;          /* kept connections */
     ngx_uint_t                nidle;
+    ngx_uint_t                nconns;        /* all, and the room for those
+                                                that are about to be made */
+    ngx_queue_t               waiting;       /* tries, for room */
+    ngx_queue_t               waiting_ahead; /* those of read-ahead */
+    ngx_uint_t                nwaiting;      /* in both */
+    time_t                    told;          /* when want of connections was
+                                                logged */
+    ngx_http_sprox_circuit_t  circuit;       /* where no shared one is */
+    unsigned                  closing:1;     /* worker_shutdown_timeout */
     ngx_queue_t               hosts;         /* see _resolve.h */
     ngx_queue_t               regions;       /* buckets found elsewhere */
     ngx_queue_t               sessions;      /* of TLS, by host */

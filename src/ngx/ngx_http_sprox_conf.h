@@ -35,6 +35,11 @@
 #define NGX_HTTP_SPROX_CONNECT_TIMEOUT  5000
 #define NGX_HTTP_SPROX_READ_TIMEOUT     30000
 #define NGX_HTTP_SPROX_RETRIES          3
+#define NGX_HTTP_SPROX_MAX_CONNECTIONS  256
+
+/* More than one response has in flight: a single hiccup is no outage. */
+#define NGX_HTTP_SPROX_MAX_FAILS        20
+#define NGX_HTTP_SPROX_FAIL_TIMEOUT     10000
 
 #define NGX_HTTP_SPROX_NAME_MAX         64      /* of an origin */
 #define NGX_HTTP_SPROX_ROOT_MAX         1024

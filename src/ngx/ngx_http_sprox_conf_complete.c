@@ -31,6 +31,7 @@ ngx_http_sprox_origin_complete(ngx_conf_t *cf,
     ngx_http_sprox_conf_origin_t *block)
 {
     ngx_int_t                 rc;
+    const char               *word;
     ngx_http_sprox_origin_t  *origin;
 
     origin = &block->origin;
@@ -65,12 +66,28 @@ ngx_http_sprox_origin_complete(ngx_conf_t *cf,
                              NGX_HTTP_SPROX_READ_TIMEOUT);
     ngx_conf_init_value(origin->verify, 1);
 
-    if (origin->connect_timeout == 0 || origin->read_timeout == 0) {
+    ngx_conf_init_uint_value(origin->max_connections,
+                             NGX_HTTP_SPROX_MAX_CONNECTIONS);
+    ngx_conf_init_uint_value(origin->max_fails, NGX_HTTP_SPROX_MAX_FAILS);
+    ngx_conf_init_msec_value(origin->fail_timeout,
+                             NGX_HTTP_SPROX_FAIL_TIMEOUT);
+
+    word = origin->connect_timeout == 0 ? "connect_timeout"
+           : origin->read_timeout == 0 ? "read_timeout"
+           : origin->fail_timeout == 0 ? "fail_timeout" : NULL;
+
+    if (word != NULL) {
         ngx_http_sprox_conf_refuse(cf, &origin->file, origin->line,
             "\"%s\" of sprox_origin \"%V\" is 0: write a time such as 5s",
-            origin->connect_timeout == 0 ? "connect_timeout" : "read_timeout",
-            &origin->name);
+            word, &origin->name);
         return NGX_ERROR;
+    }
+
+    if (!origin->dialect->network) {
+
+        /* a directory does not refuse connections */
+
+        origin->max_fails = 0;
     }
 
     return NGX_OK;
@@ -323,6 +340,10 @@ ngx_http_sprox_origin_file(ngx_conf_t *cf,
            : origin->connect_timeout != NGX_CONF_UNSET_MSEC
              ? "connect_timeout"
            : origin->read_timeout != NGX_CONF_UNSET_MSEC ? "read_timeout"
+           : origin->max_connections != NGX_CONF_UNSET_UINT
+             ? "max_connections"
+           : origin->max_fails != NGX_CONF_UNSET_UINT ? "max_fails"
+           : origin->fail_timeout != NGX_CONF_UNSET_MSEC ? "fail_timeout"
            : NULL;
 
     if (word != NULL) {

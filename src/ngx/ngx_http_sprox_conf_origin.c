@@ -138,11 +138,16 @@ ngx_http_sprox_origin_create(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *file,
     origin->cred_kind = SPROX_CRED_CHAIN;
     origin->keepalive = NGX_CONF_UNSET_UINT;
     origin->retries = NGX_CONF_UNSET_UINT;
+    origin->max_connections = NGX_CONF_UNSET_UINT;
+    origin->max_fails = NGX_CONF_UNSET_UINT;
+    origin->fail_timeout = NGX_CONF_UNSET_MSEC;
     origin->connect_timeout = NGX_CONF_UNSET_MSEC;
     origin->read_timeout = NGX_CONF_UNSET_MSEC;
     origin->verify = NGX_CONF_UNSET;
 
     ngx_queue_init(&origin->idle);
+    ngx_queue_init(&origin->waiting);
+    ngx_queue_init(&origin->waiting_ahead);
     ngx_queue_init(&origin->hosts);
     ngx_queue_init(&origin->regions);
     ngx_queue_init(&origin->sessions);

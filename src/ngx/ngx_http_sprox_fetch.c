@@ -16,7 +16,7 @@
  * requests that sprox makes for reads are idempotent.
  */
 
-#include "ngx_http_sprox_fetch.h"
+#include "ngx_http_sprox_circuit.h"
 #include "ngx_http_sprox_cred.h"
 #include "ngx_http_sprox_metrics.h"
 
@@ -51,6 +51,8 @@ typedef struct {
 
 static void ngx_http_sprox_fetch_event(ngx_event_t *ev);
 static ngx_int_t ngx_http_sprox_fetch_address(ngx_http_sprox_fetch_t *f);
+static void ngx_http_sprox_fetch_judge(ngx_http_sprox_fetch_t *f,
+    ngx_uint_t status);
 static ngx_int_t ngx_http_sprox_fetch_redirect(ngx_http_sprox_fetch_t *f);
 static ngx_int_t ngx_http_sprox_fetch_again(ngx_http_sprox_fetch_t *f,
     ngx_int_t retry_after);
@@ -111,6 +113,21 @@ ngx_http_sprox_fetch_resume(ngx_http_sprox_fetch_t *f)
 
 
 void
+ngx_http_sprox_fetch_hurry(ngx_http_sprox_fetch_t *f)
+{
+    if (!f->ahead) {
+        return;
+    }
+
+    f->ahead = 0;
+
+    if (f->running && f->transport->hurry) {
+        f->transport->hurry(f);
+    }
+}
+
+
+void
 ngx_http_sprox_fetch_cancel(ngx_http_sprox_fetch_t *f)
 {
     f->canceled = 1;
@@ -136,6 +153,9 @@ ngx_http_sprox_fetch_event(ngx_event_t *ev)
     f->tries++;
     f->failure = SPROX_ERR_NONE;
     f->final = 0;
+    f->refused = 0;
+    f->blameless = 0;
+    f->judged = 0;
     f->reading_error = 0;
     f->error.code = sprox_str_null;
     f->sent = ngx_http_sprox_now();
@@ -144,7 +164,8 @@ ngx_http_sprox_fetch_event(ngx_event_t *ev)
 
     f->running = 1;
 
-    if (ngx_http_sprox_fetch_address(f) != NGX_OK
+    if (ngx_http_sprox_circuit_admit(f) != NGX_OK
+        || ngx_http_sprox_fetch_address(f) != NGX_OK
         || f->transport->start(f) != NGX_OK)
     {
         ngx_http_sprox_fetch_end(f, NGX_ERROR);
@@ -208,12 +229,12 @@ ngx_http_sprox_fetch_address(ngx_http_sprox_fetch_t *f)
 ngx_int_t
 ngx_http_sprox_fetch_header(ngx_http_sprox_fetch_t *f)
 {
-    ngx_int_t           rc;
+    ngx_int_t             rc;
     sprox_origin_resp_t  *resp;
 
     resp = &f->resp;
 
-    ngx_http_sprox_count_origin(f->origin, f->req.op, resp->status);
+    ngx_http_sprox_fetch_judge(f, resp->status);
 
     if ((resp->status < 200 || resp->status > 299) && resp->status != 304) {
         f->reading_error = 1;
@@ -294,8 +315,11 @@ ngx_http_sprox_fetch_end(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
             f->failure = SPROX_ERR_INTERNAL_ERROR;
         }
 
+        if (!f->judged) {
+            ngx_http_sprox_fetch_judge(f, 0);
+        }
+
         if (!f->header_sent) {
-            ngx_http_sprox_count_origin(f->origin, f->req.op, 0);
 
             if (f->failure != SPROX_ERR_INTERNAL_ERROR && !f->final
                 && ngx_http_sprox_fetch_again(f, 0) == NGX_OK)
@@ -354,6 +378,39 @@ ngx_http_sprox_fetch_end(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
     }
 
     ngx_http_sprox_fetch_done(f, NGX_DECLINED);
+}
+
+
+/*
+ * What a try tells of its origin, by the header of its answer or without
+ * one.  A body that breaks off later tells of a connection, not of the
+ * origin; and what we cannot read in a header is of one object.
+ */
+
+static void
+ngx_http_sprox_fetch_judge(ngx_http_sprox_fetch_t *f, ngx_uint_t status)
+{
+    f->judged = 1;
+
+    if (!f->refused) {
+        ngx_http_sprox_count_origin(f->origin, f->req.op, status);
+    }
+
+    if (status == 429 || (status >= 500 && status != 501)) {
+        ngx_http_sprox_circuit_failed(f);
+
+    } else if (status) {
+        ngx_http_sprox_circuit_answered(f);
+
+    } else if (f->refused || f->blameless || f->resp.status
+               || (f->failure != SPROX_ERR_BAD_GATEWAY
+                   && f->failure != SPROX_ERR_GATEWAY_TIMEOUT))
+    {
+        ngx_http_sprox_circuit_released(f);
+
+    } else {
+        ngx_http_sprox_circuit_failed(f);
+    }
 }
 
 
@@ -570,6 +627,8 @@ ngx_http_sprox_fetch_free(ngx_http_sprox_fetch_t *f)
     if (f->event.posted) {
         ngx_delete_posted_event(&f->event);
     }
+
+    ngx_http_sprox_circuit_released(f);
 
     ngx_destroy_pool(f->pool);
 }

@@ -32,7 +32,8 @@
  *     NGX_DECLINED  the origin answered with an error: f->resp.status, and
  *                   f->error when it sent an S3 error document;
  *     NGX_ERROR     no (whole) answer: f->failure says which S3 error stands
- *                   for it, and the log line was written.  May come after
+ *                   for it, and the log line was written (for those that
+ *                   limits refuse, there is one for many).  May come after
  *                   header() and a part of the body.
  */
 
@@ -47,13 +48,15 @@ typedef struct {
  * A transport.  start: one try; returns at once (NGX_OK; NGX_ERROR: could
  * not even begin, nothing will be called).  It then calls, from the event
  * loop, ngx_http_sprox_fetch_header(), _body() and _end().  resume: the
- * body may flow again.  close: give up the try and forget the fetch.
+ * body may flow again.  close: give up the try and forget the fetch.  hurry:
+ * f->ahead is no more; NULL: it makes no difference.
  */
 
 typedef struct {
     ngx_int_t  (*start)(ngx_http_sprox_fetch_t *f);
     void       (*resume)(ngx_http_sprox_fetch_t *f);
     void       (*close)(ngx_http_sprox_fetch_t *f);
+    void       (*hurry)(ngx_http_sprox_fetch_t *f);
 } ngx_http_sprox_transport_t;
 
 
@@ -73,8 +76,15 @@ struct ngx_http_sprox_fetch_s {
     sprox_origin_resp_t                    resp;
     sprox_error_t                          error;     /* code empty: none */
     sprox_error_code_t                     failure;
-    unsigned                               final:1;   /* the transport's: no
-                                                         other try helps */
+    unsigned                               ahead:1;   /* nobody waits for it
+                                                         yet: others first */
+
+    /* the transport's */
+    unsigned                               final:1;   /* no other try helps */
+    unsigned                               refused:1; /* nothing was sent, by
+                                                         our own decision */
+    unsigned                               blameless:1;  /* it was not the
+                                                            origin's fault */
 
     /* private to _fetch.c */
     const ngx_http_sprox_transport_t      *transport;
@@ -87,6 +97,8 @@ struct ngx_http_sprox_fetch_s {
     unsigned                               header_sent:1;  /* owner saw it */
     unsigned                               reading_error:1;
     unsigned                               running:1; /* the transport is on */
+    unsigned                               judged:1;  /* the try was counted */
+    unsigned                               probing:1; /* see _circuit.h */
     unsigned                               canceled:1;
     unsigned                               in_callback:1;
 };
@@ -104,6 +116,9 @@ void ngx_http_sprox_fetch_start(ngx_http_sprox_fetch_t *f);
 
 /* After body() returned NGX_AGAIN. */
 void ngx_http_sprox_fetch_resume(ngx_http_sprox_fetch_t *f);
+
+/* Somebody waits for what was read ahead. */
+void ngx_http_sprox_fetch_hurry(ngx_http_sprox_fetch_t *f);
 
 /* Nothing will be called any more; the fetch is gone for its owner. */
 void ngx_http_sprox_fetch_cancel(ngx_http_sprox_fetch_t *f);

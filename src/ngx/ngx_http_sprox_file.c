@@ -67,7 +67,8 @@ static void ngx_http_sprox_file_dealloc(void *ctx, void *p);
 const ngx_http_sprox_transport_t  ngx_http_sprox_file_transport = {
     ngx_http_sprox_file_start,
     ngx_http_sprox_file_resume,
-    ngx_http_sprox_file_close
+    ngx_http_sprox_file_close,
+    NULL
 };
 
 

@@ -172,6 +172,10 @@ ngx_http_sprox_fill_start(ngx_http_sprox_spec_t *spec,
     }
 
     if (fill) {
+        /* until a reader comes to wait for one of them */
+
+        fill->fetch->ahead = 1;
+
         s = ring[last % nring];
         ngx_http_sprox_fill_ask(fill, ring[first % nring]->start,
                                 s->start + s->length);

@@ -4,9 +4,9 @@
  * connections, TLS and timers (as in ngx_event_openssl_stapling.c, which
  * has no client either).
  *
- *   resolve -> connect -> [TLS handshake, verify] -> send -> header -> body
- *      \          \              \                    \         \       |
- *       +----------+--------------+--------------------+---------+--> end
+ *   room -> resolve -> connect -> [TLS, verify] -> send -> header -> body
+ *     \        \          \            \             \         \       |
+ *      +--------+----------+------------+-------------+---------+--> end
  *
  * ngx_http_upstream is not used: it needs a client's request and connection
  * to write to, keeps its own tries without back-off, and buffers for one
@@ -14,7 +14,8 @@
  * to the fetch's owner, who may stop the flow; nothing else is kept.
  *
  * A connection lives in ngx_http_sprox_conn_t, in its own pool, and is lent
- * to one try at a time; between tries it waits in origin->idle.
+ * to one try at a time; between tries it waits in origin->idle.  How many
+ * there may be is _http_room.c's concern.
  */
 
 #include "ngx_http_sprox_http_private.h"
@@ -26,7 +27,7 @@
 
 
 static ngx_int_t ngx_http_sprox_http_start(ngx_http_sprox_fetch_t *f);
-static ngx_int_t ngx_http_sprox_http_begin(ngx_http_sprox_fetch_t *f);
+static ngx_int_t ngx_http_sprox_http_create(ngx_http_sprox_fetch_t *f);
 static void ngx_http_sprox_http_resolved(ngx_http_sprox_resolve_t *w,
     ngx_http_sprox_host_t *host);
 static void ngx_http_sprox_http_read_header(ngx_http_sprox_try_t *t);
@@ -39,7 +40,8 @@ static void ngx_http_sprox_http_close(ngx_http_sprox_fetch_t *f);
 const ngx_http_sprox_transport_t  ngx_http_sprox_http_transport = {
     ngx_http_sprox_http_start,
     ngx_http_sprox_http_resume,
-    ngx_http_sprox_http_close
+    ngx_http_sprox_http_close,
+    ngx_http_sprox_http_hurry
 };
 
 
@@ -60,25 +62,34 @@ ngx_http_sprox_http_buffer(ngx_log_t *log)
 static ngx_int_t
 ngx_http_sprox_http_start(ngx_http_sprox_fetch_t *f)
 {
-    if (ngx_http_sprox_http_begin(f) != NGX_OK) {
+    ngx_int_t  rc;
+
+    rc = ngx_http_sprox_http_create(f);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_sprox_http_admit(f->try);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_sprox_http_begin(f->try);
+    }
+
+    if (rc == NGX_ERROR) {
 
         /* a signed request is wiped whatever happens */
 
         ngx_http_sprox_http_close(f);
-        return NGX_ERROR;
     }
 
-    return NGX_OK;
+    return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_sprox_http_begin(ngx_http_sprox_fetch_t *f)
+ngx_http_sprox_http_create(ngx_http_sprox_fetch_t *f)
 {
-    sprox_rc_t              rc;
-    sprox_buf_t             host;
-    ngx_http_sprox_try_t   *t;
-    ngx_http_sprox_host_t  *addrs;
+    sprox_buf_t            host;
+    ngx_http_sprox_try_t  *t;
 
     if (ngx_http_sprox_http_buffer(f->log) == NULL) {
         return NGX_ERROR;
@@ -95,15 +106,9 @@ ngx_http_sprox_http_begin(ngx_http_sprox_fetch_t *f)
     sprox_buf_init(&host, &f->mem);
     sprox_buf_init(&t->request, &f->mem);
 
-    rc = f->origin->dialect->host(&host, &f->addr, f->req.bucket);
-
-    if (rc == SPROX_OK) {
-        rc = f->origin->dialect->build(&t->request, &f->addr, &f->req,
-                                 ngx_http_sprox_cred_get(f->origin, f->log),
-                                 f->sent / 1000);
-    }
-
-    if (rc != SPROX_OK) {
+    if (f->origin->dialect->host(&host, &f->addr, f->req.bucket)
+        != SPROX_OK)
+    {
         ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, 0,
                                  "no request can be made for this name");
         return NGX_ERROR;
@@ -111,7 +116,39 @@ ngx_http_sprox_http_begin(ngx_http_sprox_fetch_t *f)
 
     t->host = ngx_http_sprox_to_ngx(sprox_buf_get(&host));
 
-    if (ngx_http_sprox_http_reuse(t) == NGX_OK) {
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_sprox_http_begin(ngx_http_sprox_try_t *t)
+{
+    ngx_connection_t        *c;
+    ngx_http_sprox_host_t   *addrs;
+    ngx_http_sprox_fetch_t  *f;
+
+    f = t->fetch;
+
+    if (f->origin->dialect->build(&t->request, &f->addr, &f->req,
+                                  ngx_http_sprox_cred_get(f->origin, f->log),
+                                  f->sent / 1000)
+        != SPROX_OK)
+    {
+        ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, 0,
+                                 "no request can be made for this name");
+        return NGX_ERROR;
+    }
+
+    if (t->conn) {
+        c = t->conn->connection;
+
+        c->read->handler = ngx_http_sprox_http_read;
+        c->write->handler = ngx_http_sprox_http_write;
+
+        /* not now: the fetch may still be in its start() */
+
+        ngx_post_event(c->write, &ngx_posted_events);
+
         return NGX_OK;
     }
 
@@ -141,7 +178,11 @@ ngx_http_sprox_http_resolved(ngx_http_sprox_resolve_t *w,
     ngx_http_sprox_try_t  *t = w->data;
 
     if (host == NULL) {
+
+        /* the name may be one that a client chose */
+
         t->fetch->failure = SPROX_ERR_BAD_GATEWAY;
+        t->fetch->blameless = 1;
         ngx_http_sprox_http_end(t, NGX_ERROR);
         return;
     }
@@ -598,6 +639,8 @@ ngx_http_sprox_http_close(ngx_http_sprox_fetch_t *f)
         t->conn = NULL;
     }
 
+    ngx_http_sprox_http_leave(t);
+
     sprox_buf_wipe(&t->request);
     f->try = NULL;
 }
@@ -642,6 +685,7 @@ ngx_http_sprox_http_fail(ngx_http_sprox_try_t *t, sprox_error_code_t failure,
 
     if (t->conn && t->conn->connection->close) {
         f->final = 1;
+        f->origin->closing = 1;
     }
 
     ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, err, "%*s, try %ui of %ui",

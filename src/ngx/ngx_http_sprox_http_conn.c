@@ -14,6 +14,7 @@
 
 
 static ngx_uint_t ngx_http_sprox_http_spoilt(ngx_connection_t *c);
+static void ngx_http_sprox_http_want(ngx_http_sprox_try_t *t, ngx_err_t err);
 static ngx_http_sprox_addr_t *ngx_http_sprox_http_address(
     ngx_http_sprox_host_t *host);
 static void ngx_http_sprox_http_connected(ngx_event_t *ev);
@@ -28,13 +29,10 @@ ngx_int_t
 ngx_http_sprox_http_reuse(ngx_http_sprox_try_t *t)
 {
     ngx_queue_t              *q, *next;
-    ngx_connection_t         *c;
     ngx_http_sprox_conn_t    *conn;
-    ngx_http_sprox_fetch_t   *f;
     ngx_http_sprox_origin_t  *origin;
 
-    f = t->fetch;
-    origin = f->origin;
+    origin = t->fetch->origin;
 
     for (q = ngx_queue_head(&origin->idle);
          q != ngx_queue_sentinel(&origin->idle);
@@ -43,45 +41,72 @@ ngx_http_sprox_http_reuse(ngx_http_sprox_try_t *t)
         next = ngx_queue_next(q);
         conn = ngx_queue_data(q, ngx_http_sprox_conn_t, queue);
 
-        if (conn->port != f->addr.endpoint.port
-            || conn->host.len != t->host.len
-            || ngx_memcmp(conn->host.data, t->host.data, t->host.len) != 0)
-        {
+        if (!ngx_http_sprox_http_fits(conn, t)) {
             continue;
         }
 
         ngx_queue_remove(q);
         origin->nidle--;
 
-        c = conn->connection;
-
-        if (ngx_http_sprox_http_spoilt(c)) {
+        if (ngx_http_sprox_http_spoilt(conn->connection)) {
             ngx_http_sprox_http_disconnect(conn);
             continue;
         }
 
-        conn->user = t;
-        t->conn = conn;
-        t->reused = 1;
-
-        c->idle = 0;
-        c->sent = 0;
-
-        if (c->read->timer_set) {
-            ngx_del_timer(c->read);
-        }
-
-        c->read->handler = ngx_http_sprox_http_read;
-        c->write->handler = ngx_http_sprox_http_write;
-
-        /* not now: the fetch is still in its start() */
-
-        ngx_post_event(c->write, &ngx_posted_events);
+        ngx_http_sprox_http_lend(conn, t);
 
         return NGX_OK;
     }
 
     return NGX_DECLINED;
+}
+
+
+ngx_uint_t
+ngx_http_sprox_http_fits(ngx_http_sprox_conn_t *conn, ngx_http_sprox_try_t *t)
+{
+    return conn->port == t->fetch->addr.endpoint.port
+           && conn->host.len == t->host.len
+           && ngx_memcmp(conn->host.data, t->host.data, t->host.len) == 0;
+}
+
+
+void
+ngx_http_sprox_http_lend(ngx_http_sprox_conn_t *conn, ngx_http_sprox_try_t *t)
+{
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+
+    conn->user = t;
+    t->conn = conn;
+    t->reused = 1;
+
+    c->idle = 0;
+    c->sent = 0;
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    /* until the request is made */
+
+    c->read->handler = ngx_http_sprox_http_dummy;
+    c->write->handler = ngx_http_sprox_http_dummy;
+}
+
+
+void
+ngx_http_sprox_http_discard(ngx_http_sprox_origin_t *origin)
+{
+    ngx_queue_t  *q;
+
+    q = ngx_queue_last(&origin->idle);
+    ngx_queue_remove(q);
+    origin->nidle--;
+
+    ngx_http_sprox_http_disconnect(ngx_queue_data(q, ngx_http_sprox_conn_t,
+                                                  queue));
 }
 
 
@@ -109,6 +134,8 @@ ngx_http_sprox_http_connect(ngx_http_sprox_try_t *t,
     ngx_http_sprox_host_t *host)
 {
     ngx_int_t                rc;
+    ngx_err_t                err;
+    ngx_log_t                quiet;
     ngx_pool_t              *pool;
     ngx_connection_t        *c;
     ngx_http_sprox_addr_t   *addr;
@@ -148,10 +175,24 @@ ngx_http_sprox_http_connect(ngx_http_sprox_try_t *t,
     conn->peer.socklen = addr->socklen;
     conn->peer.name = &conn->host;
     conn->peer.get = ngx_event_get_peer;
-    conn->peer.log = f->log;
     conn->peer.log_error = NGX_ERROR_ERR;
 
+    if (ngx_cycle->free_connection_n == 0 && f->origin->nidle) {
+        ngx_http_sprox_http_discard(f->origin);
+    }
+
+    /* nginx's own lines are alerts, one for each try: ours say as much */
+
+    quiet = *f->log;
+    quiet.log_level = NGX_LOG_EMERG;
+    conn->peer.log = &quiet;
+
+    ngx_set_socket_errno(0);
+
     rc = ngx_event_connect_peer(&conn->peer);
+    err = ngx_socket_errno;
+
+    conn->peer.log = f->log;
 
     if (rc == NGX_ERROR || rc == NGX_BUSY || rc == NGX_DECLINED) {
 
@@ -161,13 +202,18 @@ ngx_http_sprox_http_connect(ngx_http_sprox_try_t *t,
 
         ngx_destroy_pool(pool);
 
-        addr->failed = ngx_current_msec;
-        f->failure = SPROX_ERR_BAD_GATEWAY;
-        ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, 0,
-                                 "connecting to %V port %d failed, "
-                                 "try %ui of %ui", &t->host,
-                                 (int) f->addr.endpoint.port, f->tries,
-                                 f->origin->retries + 1);
+        if (rc == NGX_DECLINED) {
+            addr->failed = ngx_current_msec ? ngx_current_msec : 1;
+            f->failure = SPROX_ERR_BAD_GATEWAY;
+            ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, err,
+                                     "connecting to %V port %d failed, "
+                                     "try %ui of %ui", &t->host,
+                                     (int) f->addr.endpoint.port, f->tries,
+                                     f->origin->retries + 1);
+        } else {
+            ngx_http_sprox_http_want(t, err);
+        }
+
         return NGX_ERROR;
     }
 
@@ -184,6 +230,7 @@ ngx_http_sprox_http_connect(ngx_http_sprox_try_t *t,
     conn->connection = c;
     conn->user = t;
     t->conn = conn;
+    t->room = 0;
 
     /* until the connection stands the address counts as failed */
 
@@ -200,6 +247,29 @@ ngx_http_sprox_http_connect(ngx_http_sprox_try_t *t,
     }
 
     return NGX_OK;
+}
+
+
+/* No connection or no descriptor was free in this worker. */
+
+static void
+ngx_http_sprox_http_want(ngx_http_sprox_try_t *t, ngx_err_t err)
+{
+    ngx_http_sprox_fetch_t  *f;
+
+    f = t->fetch;
+
+    f->failure = SPROX_ERR_SLOW_DOWN;
+    f->refused = 1;
+
+    if (ngx_http_sprox_http_tell(f->origin)) {
+        ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, err,
+                                 "this worker has no connection left: see "
+                                 "worker_connections (%ui) and "
+                                 "worker_rlimit_nofile, try %ui of %ui",
+                                 ngx_cycle->connection_n, f->tries,
+                                 f->origin->retries + 1);
+    }
 }
 
 
@@ -338,7 +408,6 @@ ngx_http_sprox_http_test_connect(ngx_connection_t *c)
 void
 ngx_http_sprox_http_keep(ngx_http_sprox_conn_t *conn)
 {
-    ngx_queue_t              *q;
     ngx_connection_t         *c;
     ngx_http_sprox_origin_t  *origin;
 
@@ -351,14 +420,6 @@ ngx_http_sprox_http_keep(ngx_http_sprox_conn_t *conn)
     {
         ngx_http_sprox_http_disconnect(conn);
         return;
-    }
-
-    if (origin->nidle == origin->keepalive) {
-        q = ngx_queue_last(&origin->idle);
-        ngx_queue_remove(q);
-        origin->nidle--;
-        ngx_http_sprox_http_disconnect(ngx_queue_data(q,
-                                              ngx_http_sprox_conn_t, queue));
     }
 
     if (c->read->posted) {
@@ -375,6 +436,20 @@ ngx_http_sprox_http_keep(ngx_http_sprox_conn_t *conn)
 
     conn->user = NULL;
     conn->requests++;
+
+    if (origin->nwaiting) {
+        if (ngx_http_sprox_http_spoilt(c)
+            || ngx_http_sprox_http_pass_on(conn) != NGX_OK)
+        {
+            ngx_http_sprox_http_disconnect(conn);
+        }
+
+        return;
+    }
+
+    if (origin->nidle == origin->keepalive) {
+        ngx_http_sprox_http_discard(origin);
+    }
 
     c->idle = 1;
     c->read->handler = ngx_http_sprox_http_idle;
@@ -442,10 +517,12 @@ close:
 void
 ngx_http_sprox_http_disconnect(ngx_http_sprox_conn_t *conn)
 {
-    ngx_pool_t        *pool;
-    ngx_connection_t  *c;
+    ngx_pool_t               *pool;
+    ngx_connection_t         *c;
+    ngx_http_sprox_origin_t  *origin;
 
     c = conn->connection;
+    origin = conn->origin;
 
     if (c->ssl) {
         c->ssl->no_wait_shutdown = 1;
@@ -456,4 +533,6 @@ ngx_http_sprox_http_disconnect(ngx_http_sprox_conn_t *conn)
     pool = c->pool;
     ngx_close_connection(c);
     ngx_destroy_pool(pool);
+
+    ngx_http_sprox_http_freed(origin);
 }

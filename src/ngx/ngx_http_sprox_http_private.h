@@ -1,7 +1,8 @@
 /*
  * The HTTP transport of fetches, shared by its files: ngx_http_sprox_http.c
- * (a try from start to end, the response header), _http_conn.c (connections,
- * keep-alive), _http_tls.c (TLS), _http_body.c (the body).
+ * (a try from start to end, the response header), _http_room.c (who may have
+ * a connection), _http_conn.c (connections, keep-alive), _http_tls.c (TLS),
+ * _http_body.c (the body).
  */
 
 #ifndef _NGX_HTTP_SPROX_HTTP_PRIVATE_H_INCLUDED_
@@ -37,6 +38,10 @@ struct ngx_http_sprox_try_s {
     ngx_http_sprox_resolve_t   resolve;
     ngx_http_sprox_conn_t     *conn;
     ngx_str_t                  host;        /* to connect to and to verify */
+    ngx_queue_t                queue;       /* in a line of the origin's */
+    ngx_event_t                turn;        /* it has come, or waiting for it
+                                               took too long */
+    ngx_uint_t                 passed;      /* over, by those behind */
     sprox_buf_t                request;
     size_t                     sent;
     ngx_buf_t                 *header;
@@ -47,6 +52,8 @@ struct ngx_http_sprox_try_s {
     off_t                      left;        /* of the body; -1: until close */
     size_t                     framing;     /* since the last byte of the body,
                                                in chunks' lines, trailers */
+    unsigned                   waiting:1;   /* in the line */
+    unsigned                   room:1;      /* for a connection to be made */
     unsigned                   status_read:1;
     unsigned                   in_body:1;
     unsigned                   moved:1;     /* since the time-out was set */
@@ -57,23 +64,58 @@ struct ngx_http_sprox_try_s {
 };
 
 
+/* _http_room.c */
+
+/*
+ * NGX_OK: a kept connection to the try's host (t->conn), or room for a new
+ * one (t->room); NGX_AGAIN: its turn will come, or it ends.
+ */
+ngx_int_t ngx_http_sprox_http_admit(ngx_http_sprox_try_t *t);
+
+/* Out of the line; room that was not used is given back. */
+void ngx_http_sprox_http_leave(ngx_http_sprox_try_t *t);
+
+/* The transport's hurry(). */
+void ngx_http_sprox_http_hurry(ngx_http_sprox_fetch_t *f);
+
+/* A connection is gone: there is room for the next in the line. */
+void ngx_http_sprox_http_freed(ngx_http_sprox_origin_t *origin);
+
+/* A connection was used: NGX_OK: it is lent to one in the line. */
+ngx_int_t ngx_http_sprox_http_pass_on(ngx_http_sprox_conn_t *conn);
+
+/* Want of connections is logged once a second: whether it may be now. */
+ngx_uint_t ngx_http_sprox_http_tell(ngx_http_sprox_origin_t *origin);
+
+
 /* _http_conn.c */
 
 /*
- * A kept connection to the try's host, the one used last: t->conn, and its
- * write event is posted.  NGX_OK or NGX_DECLINED.
+ * A kept connection to the try's host, the one used last: t->conn.  NGX_OK
+ * or NGX_DECLINED.
  */
 ngx_int_t ngx_http_sprox_http_reuse(ngx_http_sprox_try_t *t);
 
+/* The try's from now on; what was sent or came before is no concern of it. */
+void ngx_http_sprox_http_lend(ngx_http_sprox_conn_t *conn,
+    ngx_http_sprox_try_t *t);
+
+/* The kept connection that was not used for the longest time is closed. */
+void ngx_http_sprox_http_discard(ngx_http_sprox_origin_t *origin);
+
+/* Whether a kept connection to that host is one. */
+ngx_uint_t ngx_http_sprox_http_fits(ngx_http_sprox_conn_t *conn,
+    ngx_http_sprox_try_t *t);
+
 /*
- * A new connection to one of the addresses; when it stands (and TLS is
- * agreed on and verified) the request is sent.  NGX_OK, or NGX_ERROR with
- * the fetch's failure set and the line logged.
+ * A new connection to one of the addresses, in t->room; when it stands (and
+ * TLS is agreed on and verified) the request is sent.  NGX_OK, or NGX_ERROR
+ * with the fetch's failure set and the line logged.
  */
 ngx_int_t ngx_http_sprox_http_connect(ngx_http_sprox_try_t *t,
     ngx_http_sprox_host_t *host);
 
-/* The connection waits for its next use, or is closed. */
+/* The connection is passed on, waits for its next use, or is closed. */
 void ngx_http_sprox_http_keep(ngx_http_sprox_conn_t *conn);
 
 void ngx_http_sprox_http_disconnect(ngx_http_sprox_conn_t *conn);
@@ -103,6 +145,12 @@ void ngx_http_sprox_http_resume(ngx_http_sprox_fetch_t *f);
 
 
 /* _http.c */
+
+/*
+ * With a connection or room: the request is made and sent.  NGX_OK, or
+ * NGX_ERROR as of the transport's start().
+ */
+ngx_int_t ngx_http_sprox_http_begin(ngx_http_sprox_try_t *t);
 
 /* Handlers of the connection's events while a try uses it. */
 void ngx_http_sprox_http_write(ngx_event_t *ev);

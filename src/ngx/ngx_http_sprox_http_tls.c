@@ -131,7 +131,10 @@ ngx_http_sprox_http_handshaked(ngx_connection_t *c)
 }
 
 
-/* Whoever shows a certificate that does not hold will show it again. */
+/*
+ * Whoever shows a certificate that does not hold will show it again; but
+ * perhaps only for this name, which may be one that a client chose.
+ */
 
 static ngx_int_t
 ngx_http_sprox_http_verify(ngx_http_sprox_try_t *t)
@@ -151,6 +154,7 @@ ngx_http_sprox_http_verify(ngx_http_sprox_try_t *t)
 
     if (rc != X509_V_OK) {
         f->final = 1;
+        f->blameless = 1;
         ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
                           "the certificate of %V is not trusted (%l: %s); "
                           "see trusted_certificate of the origin",
@@ -172,6 +176,7 @@ ngx_http_sprox_http_verify(ngx_http_sprox_try_t *t)
 
     if (!match) {
         f->final = 1;
+        f->blameless = 1;
         ngx_http_sprox_http_fail(t, SPROX_ERR_BAD_GATEWAY, 0,
                                  "the certificate does not name \"%V\"",
                                  &conn->host);

@@ -5,7 +5,7 @@
  *   header   fills in flight by process slot, purged slices
  *   row      one an alias and one an origin, in a list, found by kind and
  *            name, never freed: workers of an older configuration may still
- *            count in it
+ *            count in it; an origin's holds its circuit as well
  *
  * A reload keeps the zone while its size stays; the size is a power of two
  * with room for as many rows again, so that a few more aliases do not
@@ -58,6 +58,7 @@ struct ngx_http_sprox_row_s {
     ngx_http_sprox_row_kind_e kind;
     size_t                    len;
     ngx_http_sprox_counts_t   counts;
+    ngx_http_sprox_circuit_t  circuit;          /* of an origin */
     u_char                    name[1];
 };
 
@@ -107,6 +108,7 @@ static void ngx_http_sprox_metrics_requests(sprox_buf_t *out,
 static void ngx_http_sprox_metrics_simple(sprox_buf_t *out,
     sprox_metric_t metric, ngx_http_sprox_row_kind_e kind,
     ngx_http_sprox_row_n_e n, const char *source);
+static void ngx_http_sprox_metrics_open(sprox_buf_t *out);
 static uint64_t ngx_http_sprox_metrics_fills(void);
 
 
@@ -284,7 +286,15 @@ ngx_http_sprox_metrics_rows(ngx_http_sprox_metrics_t *m,
         m->origins[i] = ngx_http_sprox_metrics_row(m, old,
                               NGX_HTTP_SPROX_ROW_ORIGIN, &origin[i]->name);
 
-        full |= (m->origins[i] == NULL);
+        if (m->origins[i] == NULL) {
+            full = 1;
+            continue;
+        }
+
+        /* what failed may be another address than is asked from now on */
+
+        ngx_memzero(&m->origins[i]->circuit,
+                    sizeof(ngx_http_sprox_circuit_t));
     }
 
     if (full) {
@@ -521,6 +531,17 @@ ngx_http_sprox_count_retry(ngx_http_sprox_origin_t *origin)
 }
 
 
+ngx_http_sprox_circuit_t *
+ngx_http_sprox_metrics_circuit(ngx_http_sprox_origin_t *origin)
+{
+    ngx_http_sprox_row_t  *row;
+
+    row = ngx_http_sprox_metrics_origin(origin);
+
+    return row ? &row->circuit : NULL;
+}
+
+
 void
 ngx_http_sprox_count_fills(ngx_int_t delta)
 {
@@ -640,6 +661,8 @@ ngx_http_sprox_metrics_write(sprox_buf_t *out)
                                   NGX_HTTP_SPROX_ROW_ORIGIN,
                                   NGX_HTTP_SPROX_N_RETRIES, NULL);
 
+    ngx_http_sprox_metrics_open(out);
+
     sprox_metric_head(out, SPROX_METRIC_CATALOG_OBJECTS);
     sprox_metric_sample(out, SPROX_METRIC_CATALOG_OBJECTS, NULL,
                         stats.objects);
@@ -741,6 +764,31 @@ ngx_http_sprox_metrics_simple(sprox_buf_t *out, sprox_metric_t metric,
         labels[0] = sprox_str_make(row->name, row->len);
 
         sprox_metric_sample(out, metric, labels, row->counts.n[n]);
+    }
+}
+
+
+/* The circuits: of the origins there are now, and each of them. */
+
+static void
+ngx_http_sprox_metrics_open(sprox_buf_t *out)
+{
+    ngx_uint_t             i, n;
+    sprox_str_t            label;
+    ngx_http_sprox_row_t  *row;
+
+    sprox_metric_head(out, SPROX_METRIC_ORIGIN_OPEN);
+
+    n = ngx_http_sprox_metrics->mcf->origins.nelts;
+
+    for (i = 0; i < n; i++) {
+        row = ngx_http_sprox_metrics->origins[i];
+
+        if (row != NULL) {
+            label = sprox_str_make(row->name, row->len);
+            sprox_metric_sample(out, SPROX_METRIC_ORIGIN_OPEN, &label,
+                                row->circuit.until != 0);
+        }
     }
 }
 

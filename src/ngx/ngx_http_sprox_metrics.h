@@ -35,6 +35,10 @@ void ngx_http_sprox_count_origin_bytes(ngx_http_sprox_origin_t *origin,
     size_t n);
 void ngx_http_sprox_count_retry(ngx_http_sprox_origin_t *origin);
 
+/* The circuit that all workers share; NULL: there is no place for it. */
+ngx_http_sprox_circuit_t *ngx_http_sprox_metrics_circuit(
+    ngx_http_sprox_origin_t *origin);
+
 void ngx_http_sprox_count_fills(ngx_int_t delta);      /* in flight */
 void ngx_http_sprox_count_purged(ngx_uint_t slices);
 

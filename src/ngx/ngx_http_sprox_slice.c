@@ -356,6 +356,10 @@ ngx_http_sprox_slice_wait(ngx_http_sprox_slice_t *s,
         w->linked = 1;
         ngx_queue_insert_tail(&s->waiters, &w->queue);
     }
+
+    if (s->fill) {
+        ngx_http_sprox_fetch_hurry(s->fill->fetch);
+    }
 }
 
 

@@ -50,6 +50,12 @@ static const sprox_metric_info_t  metrics[SPROX_METRIC_MAX] = {
         { "origin" }
     },
 
+    [SPROX_METRIC_ORIGIN_OPEN] = {
+        "sprox_origin_open", GAUGE,
+        "1 while an origin is not asked because it failed too often, else 0.",
+        { "origin" }
+    },
+
     [SPROX_METRIC_CATALOG_OBJECTS] = {
         "sprox_catalog_objects", GAUGE,
         "Objects that the catalog knows.",

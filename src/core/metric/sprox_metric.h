@@ -17,6 +17,7 @@ typedef enum {
     SPROX_METRIC_ORIGIN_REQUESTS,      /* origin, operation, status */
     SPROX_METRIC_ORIGIN_BYTES,         /* origin */
     SPROX_METRIC_ORIGIN_RETRIES,       /* origin */
+    SPROX_METRIC_ORIGIN_OPEN,          /* origin: its circuit is open */
     SPROX_METRIC_CATALOG_OBJECTS,
     SPROX_METRIC_CATALOG_BYTES,        /* used bytes of the zone */
     SPROX_METRIC_CATALOG_EVICTED,

@@ -24,7 +24,8 @@ def sprox(make_nginx, origin):
         for n in range(20):
             origin.put("bucket", f"k{n}", BODY)
         return serve(make_nginx, origin.endpoint,
-                     **{"origin_more": directives, **words})
+                     **{"origin_more": directives,
+                        "more": "keepalive_requests 1000000;", **words})
 
     return make
 

@@ -1,0 +1,273 @@
+
+/*
+ * The content handler of sprox_metrics: the numbers, as text.
+ */
+
+#include "ngx_http_sprox_metrics_private.h"
+#include "ngx_http_sprox_flight.h"
+#include "ngx_http_sprox_zone.h"
+
+
+static void ngx_http_sprox_metrics_write(sprox_buf_t *out);
+static void ngx_http_sprox_metrics_requests(sprox_buf_t *out,
+    sprox_metric_t metric, ngx_http_sprox_row_kind_e kind);
+static void ngx_http_sprox_metrics_simple(sprox_buf_t *out,
+    sprox_metric_t metric, ngx_http_sprox_row_kind_e kind,
+    ngx_http_sprox_row_n_e n, const char *source);
+static void ngx_http_sprox_metrics_open(sprox_buf_t *out);
+static uint64_t ngx_http_sprox_metrics_fills(void);
+
+
+ngx_int_t
+ngx_http_sprox_metrics_handler(ngx_http_request_t *r)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+    sprox_buf_t   text;
+    sprox_mem_t   mem;
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_http_sprox_mem_pool(&mem, r->pool);
+    sprox_buf_init(&text, &mem);
+
+    ngx_http_sprox_metrics_write(&text);
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (b == NULL || sprox_buf_rc(&text) != SPROX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = text.len;
+
+    ngx_str_set(&r->headers_out.content_type, "text/plain; version=0.0.4");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b->pos = text.data;
+    b->last = text.data + text.len;
+    b->memory = (text.len != 0);
+    b->last_buf = (r == r->main);
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+static void
+ngx_http_sprox_metrics_write(sprox_buf_t *out)
+{
+    sprox_catalog_stats_t  stats;
+
+    if (ngx_http_sprox_metrics == NULL) {
+        return;
+    }
+
+    ngx_http_sprox_zone_stats(&stats);
+
+    ngx_http_sprox_metrics_requests(out, SPROX_METRIC_REQUESTS,
+                                    NGX_HTTP_SPROX_ROW_ALIAS);
+
+    sprox_metric_head(out, SPROX_METRIC_BYTES);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_BYTES,
+                                  NGX_HTTP_SPROX_ROW_ALIAS,
+                                  NGX_HTTP_SPROX_N_HIT, "hit");
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_BYTES,
+                                  NGX_HTTP_SPROX_ROW_ALIAS,
+                                  NGX_HTTP_SPROX_N_FILL, "fill");
+
+    sprox_metric_head(out, SPROX_METRIC_STALE);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_STALE,
+                                  NGX_HTTP_SPROX_ROW_ALIAS,
+                                  NGX_HTTP_SPROX_N_STALE, NULL);
+
+    ngx_http_sprox_metrics_requests(out, SPROX_METRIC_ORIGIN_REQUESTS,
+                                    NGX_HTTP_SPROX_ROW_ORIGIN);
+
+    sprox_metric_head(out, SPROX_METRIC_ORIGIN_BYTES);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_ORIGIN_BYTES,
+                                  NGX_HTTP_SPROX_ROW_ORIGIN,
+                                  NGX_HTTP_SPROX_N_RECEIVED, NULL);
+
+    sprox_metric_head(out, SPROX_METRIC_ORIGIN_RETRIES);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_ORIGIN_RETRIES,
+                                  NGX_HTTP_SPROX_ROW_ORIGIN,
+                                  NGX_HTTP_SPROX_N_RETRIES, NULL);
+
+    ngx_http_sprox_metrics_open(out);
+
+    sprox_metric_head(out, SPROX_METRIC_CATALOG_OBJECTS);
+    sprox_metric_sample(out, SPROX_METRIC_CATALOG_OBJECTS, NULL,
+                        stats.objects);
+
+    sprox_metric_head(out, SPROX_METRIC_CATALOG_BYTES);
+    sprox_metric_sample(out, SPROX_METRIC_CATALOG_BYTES, NULL,
+                        stats.bytes_used);
+
+    sprox_metric_head(out, SPROX_METRIC_CATALOG_EVICTED);
+    sprox_metric_sample(out, SPROX_METRIC_CATALOG_EVICTED, NULL,
+                        stats.evicted);
+
+    sprox_metric_head(out, SPROX_METRIC_FILLS_IN_FLIGHT);
+    sprox_metric_sample(out, SPROX_METRIC_FILLS_IN_FLIGHT, NULL,
+                        ngx_http_sprox_metrics_fills());
+
+    sprox_metric_head(out, SPROX_METRIC_CLAIMS_IN_FLIGHT);
+    sprox_metric_sample(out, SPROX_METRIC_CLAIMS_IN_FLIGHT, NULL,
+                        ngx_http_sprox_flight_claims());
+
+    sprox_metric_head(out, SPROX_METRIC_PURGED_SLICES);
+    sprox_metric_sample(out, SPROX_METRIC_PURGED_SLICES, NULL,
+                        ngx_http_sprox_metrics->sh->purged);
+}
+
+
+static void
+ngx_http_sprox_metrics_requests(sprox_buf_t *out, sprox_metric_t metric,
+    ngx_http_sprox_row_kind_e kind)
+{
+    u_char                 status[NGX_INT_T_LEN];
+    uint64_t               n;
+    ngx_uint_t             op, i;
+    sprox_str_t            labels[3];
+    ngx_http_sprox_row_t  *row;
+
+    sprox_metric_head(out, metric);
+
+    for (row = ngx_http_sprox_metrics->sh->rows; row; row = row->next) {
+
+        if (row->kind != kind) {
+            continue;
+        }
+
+        labels[0] = sprox_str_make(row->name, row->len);
+
+        for (op = 0; op < SPROX_OP_MAX; op++) {
+
+            labels[1] = sprox_op_name(op);
+
+            for (i = 0; i < NGX_HTTP_SPROX_STATUSES; i++) {
+
+                n = row->counts.requests[op][i];
+
+                if (n == 0) {
+                    continue;
+                }
+
+                if (i == NGX_HTTP_SPROX_STATUS_NONE) {
+                    labels[2] = sprox_str_lit("error");
+
+                } else if (i == NGX_HTTP_SPROX_STATUS_OTHER) {
+                    labels[2] = sprox_str_lit("other");
+
+                } else {
+                    labels[2].data = status;
+                    labels[2].len = ngx_sprintf(status, "%ui",
+                                                ngx_http_sprox_statuses[i])
+                                    - status;
+                }
+
+                sprox_metric_sample(out, metric, labels, n);
+            }
+        }
+    }
+}
+
+
+/* The samples of one number; source: its second label, or NULL. */
+
+static void
+ngx_http_sprox_metrics_simple(sprox_buf_t *out, sprox_metric_t metric,
+    ngx_http_sprox_row_kind_e kind, ngx_http_sprox_row_n_e n,
+    const char *source)
+{
+    sprox_str_t            labels[2];
+    ngx_http_sprox_row_t  *row;
+
+    if (source != NULL) {
+        labels[1] = sprox_str_make(source, ngx_strlen(source));
+    }
+
+    for (row = ngx_http_sprox_metrics->sh->rows; row; row = row->next) {
+
+        if (row->kind != kind || row->counts.n[n] == 0) {
+            continue;
+        }
+
+        labels[0] = sprox_str_make(row->name, row->len);
+
+        sprox_metric_sample(out, metric, labels, row->counts.n[n]);
+    }
+}
+
+
+/* The circuits: of the origins there are now, and each of them. */
+
+static void
+ngx_http_sprox_metrics_open(sprox_buf_t *out)
+{
+    ngx_uint_t             i, n;
+    sprox_str_t            label;
+    ngx_http_sprox_row_t  *row;
+
+    sprox_metric_head(out, SPROX_METRIC_ORIGIN_OPEN);
+
+    n = ngx_http_sprox_metrics->mcf->origins.nelts;
+
+    for (i = 0; i < n; i++) {
+        row = ngx_http_sprox_metrics->origins[i];
+
+        if (row != NULL) {
+            label = sprox_str_make(row->name, row->len);
+            sprox_metric_sample(out, SPROX_METRIC_ORIGIN_OPEN, &label,
+                                row->circuit.until != 0);
+        }
+    }
+}
+
+
+/* A killed worker whose slot nobody took over counts no more. */
+
+static uint64_t
+ngx_http_sprox_metrics_fills(void)
+{
+    ngx_int_t               n, sum;
+    ngx_uint_t              i;
+    ngx_http_sprox_slot_t  *slot;
+
+    sum = 0;
+    slot = ngx_http_sprox_metrics->sh->slots;
+
+    for (i = 0; i < NGX_MAX_PROCESSES; i++) {
+
+        n = (ngx_int_t) slot[i].fills;
+
+        if (n > 0
+            && (kill((ngx_pid_t) slot[i].pid, 0) == 0 || errno != ESRCH))
+        {
+            sum += n;
+        }
+    }
+
+    return (uint64_t) sum;
+}

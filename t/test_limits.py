@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import pytest
 
 from harness.nginx import CONF
-from harness.sprox import ALIASES, HTTP, error_code, serve, wait_idle
+from harness.sprox import ALIASES, error_code, serve, wait_idle
 from harness.wire import Client, Closed
 
 SLICE = 64 << 10
@@ -166,14 +166,11 @@ def test_a_region_counts_alike(make_nginx, make_origin, clients, dns):
     keys = [f"k{n}" for n in range(12)]
     put(origin, [*keys, "first"], bucket="here")
     put(origin, ["first", "last"], bucket="there")
-    nginx = make_nginx(HTTP.replace("style path", "style virtual"), **{
-        "credentials": "static AKID secret", "retries": "0", "cache": "nvme",
-        "valid": "1h", "slice": "64k", "fill": "256k", "max_size": "1g",
-        "listen_more": "", "server_more": "", "more": "",
-        "aliases": ALIASES,
-        "endpoint": f"http://s3.us-east-1.amazonaws.com:{origin.port}",
-        "http_more": f"resolver {dns.address};",
-        "origin_more": "max_connections 1;"})
+    nginx = serve(make_nginx, "http://s3.us-east-1.amazonaws.com:"
+                  f"{origin.port}", style="virtual",
+                  credentials="static AKID secret",
+                  http_more=f"resolver {dns.address};",
+                  origin_more="max_connections 1;")
 
     # one idle connection gives way to that of another host
     origin.redirect("eu-west-1", bucket="there", status=400, times=1)

@@ -20,6 +20,7 @@ FAMILIES = {
     "sprox_origin_requests": ("counter", {"origin", "operation", "status"}),
     "sprox_origin_bytes": ("counter", {"origin"}),
     "sprox_origin_retries": ("counter", {"origin"}),
+    "sprox_origin_open": ("gauge", {"origin"}),
     "sprox_catalog_objects": ("gauge", set()),
     "sprox_catalog_bytes": ("gauge", set()),
     "sprox_catalog_evicted": ("counter", set()),
@@ -115,7 +116,9 @@ def test_asking_counts_nothing(sprox):
         nginx.get("/metrics")
     assert nginx.metrics().text == first
     for name, family in families(nginx).items():
-        if FAMILIES[name][1]:
+        if name == "sprox_origin_open":
+            assert [s.value for s in family.samples] == [0]
+        elif FAMILIES[name][1]:
             assert family.samples == []
 
 

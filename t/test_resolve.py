@@ -24,6 +24,7 @@ HTTP = """
         credentials     anonymous;
         connect_timeout 2s;
         keepalive       @keepalive@;
+        max_fails       0;
     }
     sprox_valid 0;
     sprox_alias $bucket { target store://$bucket/; }

@@ -19,7 +19,7 @@ HTTP = """
     sprox_origin store {
         endpoint @endpoint@; region us-east-1; style path;
         credentials anonymous; retries @retries@;
-        connect_timeout 500ms; read_timeout 500ms;
+        connect_timeout 500ms; read_timeout 500ms; max_fails 0;
     }
     keepalive_requests 100000;
     sprox_cache nvme;

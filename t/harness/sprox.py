@@ -50,7 +50,8 @@ def serve(make_nginx, endpoint: str, **words):
                 "valid": "1h", "slice": "64k", "fill": "256k",
                 "http_more": LOG, "listen_more": "", "server_more": "",
                 "more": "", "aliases": ALIASES, "origin_more": "",
-                "max_size": "2g", "style": "path", "keys": "8m", "endpoint": endpoint}
+                "max_size": "2g", "style": "path", "keys": "8m",
+                "endpoint": endpoint}
     return make_nginx(HTTP, **{**defaults, **words})
 
 

@@ -39,7 +39,7 @@
 
 /* More than one response has in flight: a single hiccup is no outage. */
 #define NGX_HTTP_SPROX_MAX_FAILS        20
-#define NGX_HTTP_SPROX_FAIL_TIMEOUT     10000
+#define NGX_HTTP_SPROX_FAIL_TIMEOUT     1000
 
 #define NGX_HTTP_SPROX_NAME_MAX         64      /* of an origin */
 #define NGX_HTTP_SPROX_ROOT_MAX         1024

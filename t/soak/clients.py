@@ -19,7 +19,7 @@ from harness import listing, s3xml
 from harness.pki import insecure
 from harness.wire import Client, Closed, to_dict
 
-from .content import BUCKET, Bytes, History, Key, Version
+from .content import ODD, PART, Bytes, History, Key, Version
 
 READ = 1 << 18
 SLACK = 1.0         # what may be added to a bound, seconds
@@ -50,12 +50,14 @@ class Ask:
     condition: tuple = ()       # header, version or time
     leave: Optional[int] = None     # after so many bytes
     rate: Optional[float] = None    # bytes a second that are read
+    query: str = ""
+    part: int = 0                   # its partNumber
     since: float = 0            # the answer must be no staler than this
 
     @property
     def target(self) -> str:
         name = self.key.name.removeprefix(self.alias.prefix)
-        return f"/{self.alias.name}/" + quote(name, safe="/")
+        return f"/{self.alias.name}/" + quote(name, safe="/") + self.query
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.method} {self.target} {self.headers}"
@@ -155,6 +157,13 @@ class Worker:
         ask.rate = self.chance.choice((50e3, 500e3, 5e6))
         ask.leave = int(ask.rate * 6)
 
+    def ask_part(self, ask: Ask) -> None:
+        ask.part = self.chance.randint(1, max(1, ask.key.top // PART))
+        ask.query = f"?partNumber={ask.part}"
+
+    def ask_pipeline(self, ask: Ask) -> None:
+        self.ask_range(ask)
+
     def ask_list(self, ask: Ask) -> None:
         pass
 
@@ -176,6 +185,8 @@ class Worker:
                 self.list(ask)
             elif ask.kind == "purge":
                 self.purge(ask)
+            elif ask.kind == "pipeline":
+                self.read(ask, self.ask_another(ask))
             else:
                 self.read(ask)
         except TimeoutError:
@@ -204,11 +215,27 @@ class Worker:
                 receive_buffer=16384 if ask.rate else 0)
         return self.client
 
-    def read(self, ask: Ask) -> None:
-        self.counts[ask.kind] += 1
-        client = self.connected(ask)
+    def ask_another(self, ask: Ask) -> Ask:
+        """Another piece of the same."""
+        other = Ask(ask.kind, "GET", ask.alias, ask.key)
+        self.ask_range(other)
+        other.headers["Range"] = "bytes=%d-%d" % other.span
+        return other
+
+    def read(self, *asks: Ask) -> None:
+        """Sends all of them, then reads the answers."""
+        client = self.connected(asks[0])
         start = time.monotonic()
-        client.send(ask.method, ask.target, ask.headers)
+        for ask in asks:
+            self.counts[ask.kind] += 1
+            client.send(ask.method, ask.target, ask.headers)
+        for ask in asks:
+            self.answer(ask, start)
+            if self.client is not client:
+                return
+
+    def answer(self, ask: Ask, start: float) -> None:
+        client = self.client
         status, _, pairs = client.read_head()
         end = time.monotonic()
         headers = to_dict(pairs)
@@ -288,6 +315,8 @@ class Worker:
              version: Version) -> tuple:
         """(first byte, length) of a body, which its headers must say."""
         size = version.size
+        if ask.part:
+            return self.part(ask, status, headers, version)
         first, last = ask.span or (0, None)
         if first is None:
             first, last = max(0, size - last), size - 1
@@ -302,6 +331,22 @@ class Worker:
             want = f"bytes {first}-{last}/{size}"
         length = last - first + 1
         if not whole or headers.get("content-range") != want \
+                or headers.get("content-length") != str(length):
+            raise Finding(f"{ask}: {status} of {version.name} with {headers}")
+        return first, length
+
+    def part(self, ask: Ask, status: int, headers: dict,
+             version: Version) -> tuple:
+        """The same of a part."""
+        sizes = version.parts or (version.size,)
+        first = sum(sizes[:ask.part - 1])
+        length = sizes[ask.part - 1] if ask.part <= len(sizes) else 0
+        want = (f"bytes {first}-{first + length - 1}/{version.size}"
+                if length else None)
+        count = str(len(version.parts)) if version.parts else None
+        if status != (206 if length else 200) or ask.part > len(sizes) \
+                or headers.get("content-range") != want \
+                or headers.get("x-amz-mp-parts-count") != count \
                 or headers.get("content-length") != str(length):
             raise Finding(f"{ask}: {status} of {version.name} with {headers}")
         return first, length
@@ -364,6 +409,8 @@ class Worker:
                                          ("If-Unmodified-Since",)) \
                     and message != "scripted":
                 raise Finding(f"{ask}: 412 {message}")
+        elif status == 416 and ask.part > 1:
+            pass                        # fewer parts than there were
         elif status == 416:
             bound = SLACK + (ask.alias.bound or 1e9)
             sizes = self.history.sizes(key, start - bound, end)
@@ -383,8 +430,8 @@ class Worker:
 
     def list(self, ask: Ask) -> None:
         alias, size = ask.alias, self.chance.choice((1000, 1000, 7))
-        if alias.bucket != BUCKET:
-            return
+        if alias.bucket == ODD:
+            return                      # a listing tells tags that it has not
         self.counts["list"] += 1
         token, last = "", ""
         for _ in range(3):
@@ -467,7 +514,8 @@ class Worker:
 
 KINDS = zip(*{"whole": 22, "range": 25, "open_range": 4, "beyond": 1,
               "suffix": 9, "head": 12, "condition": 12, "if_range": 4,
-              "list": 4, "purge": 2, "slow": 2, "leave": 7}.items())
+              "part": 3, "pipeline": 2, "list": 4, "purge": 2, "slow": 2,
+              "leave": 7}.items())
 KINDS = tuple(map(tuple, KINDS))
 
 

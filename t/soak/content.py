@@ -10,6 +10,7 @@ of its own in it: bytes of another version, or of another offset, differ.
 import mmap
 import random
 import struct
+import threading
 import time
 import zlib
 from dataclasses import dataclass
@@ -24,7 +25,10 @@ SIZES = (0, 1, 100, 4 * KIB, 65535, 65536, 65537, 200_000, 256 * KIB, 511_999,
 NAMES = ("a/plain", "a/with space", "b/c/plus+and%25/x", "b/c/d/\u00e9t\u00e9",
          "b//c/x", "b/q?=&#'\"", "z")
 
-BUCKET, ODD = "soak-data", "soak-odd"   # tags that are strong; others, none
+BUCKET = "soak-data"            # tags that are strong
+ODD = "soak-odd"                # weak ones, and none
+SECURE = "soak-secure"          # over TLS
+PART = 700_000                  # objects of more have parts of this size
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ def make_keys(largest: int = 64 * MIB) -> list:
             name = NAMES[number % len(NAMES)]
             keys.append(Key(len(keys), BUCKET, f"{name}-{copy}-{number:02}",
                             top))
+    for top in (0, 1000, 65536, 300_000, MIB, 5 * MIB):
+        keys.append(Key(len(keys), SECURE, f"secure/{top}", top))
     for tag in ("weak", "none"):
         for top in (100, 65537, 300_000, 3 * MIB):
             keys.append(Key(len(keys), ODD, f"odd/{tag}-{top}", top, tag))
@@ -62,6 +68,14 @@ class Version:
     @property
     def name(self) -> str:
         return f"k{self.key}-v{self.number}-s{self.size}"
+
+    @property
+    def parts(self) -> tuple:
+        """The sizes of its parts, if it was uploaded in any."""
+        if self.size <= PART:
+            return ()
+        whole, rest = divmod(self.size, PART)
+        return (PART,) * whole + (rest,) * bool(rest)
 
     @property
     def place(self) -> int:
@@ -122,19 +136,21 @@ class History:
     LIMIT = 400_000
 
     def __init__(self, keys: int):
+        self._adding = threading.Lock()
         self._memory = mmap.mmap(-1, 8 + self.LIMIT * self.RECORD.size)
         self._read = 0
         self._keys = [[] for _ in range(keys)]     # (since, Version)
 
     def add(self, version: Version) -> None:
         """Under the lock that makes the change visible."""
-        count, = struct.unpack_from("<Q", self._memory)
-        if count == self.LIMIT:
-            raise RuntimeError("too long a soak: the history is full")
-        self.RECORD.pack_into(self._memory, 8 + count * self.RECORD.size,
-                              time.monotonic(), version.key, version.number,
-                              version.size, version.modified)
-        struct.pack_into("<Q", self._memory, 0, count + 1)
+        with self._adding:
+            count = self.count
+            if count == self.LIMIT:
+                raise RuntimeError("too long a soak: the history is full")
+            self.RECORD.pack_into(
+                self._memory, 8 + count * self.RECORD.size, time.monotonic(),
+                version.key, version.number, version.size, version.modified)
+            struct.pack_into("<Q", self._memory, 0, count + 1)
 
     @property
     def count(self) -> int:

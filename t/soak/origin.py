@@ -6,11 +6,12 @@ which fails by chance.
 import random
 import threading
 import time
+from collections import Counter
 
 from harness.faults import Rule
 from harness.origin import NO_FAULT, Hangup, Origin
 
-from .content import Bytes, History, Version
+from .content import SECURE, Bytes, History, Version
 
 # how long the origin's ways last, and how often it fails in them
 WAYS = ((5, 0.03), (3, 0.0), (4, 0.12), (1.5, 0.5), (2, 0.9))
@@ -30,14 +31,14 @@ class Pause:
 
 class SoakOrigin(Origin):
     def __init__(self, keys: list, history: History, seed: int, state,
-                 counters, port: int):
-        super().__init__(port=port)
+                 counters, port: int, tls=None):
+        super().__init__(port=port, tls=tls)
         self.objects, self.history, self.state = keys, history, state
         self.counters = counters
         self.bytes = Bytes(seed)
-        self.chance = random.Random(f"{seed}-faults")
-        self.change = random.Random(f"{seed}-changes")
-        self.latest = [0] * len(keys)
+        self.chance = random.Random(f"{seed}-faults-{bool(tls)}")
+        self.change = random.Random(f"{seed}-changes-{bool(tls)}")
+        self.latest = Counter()
         self.fault_rate = 0.0
         self.by_name = {(k.bucket, k.name): k for k in keys}
         self._chance_lock = threading.Lock()
@@ -68,7 +69,7 @@ class SoakOrigin(Origin):
             self.history.add(version)
             self.put(key.bucket, key.name, body,
                      etag="W/" + tag if key.tag == "weak" else tag,
-                     modified=version.modified,
+                     modified=version.modified, parts=version.parts,
                      content_type="application/x-soak",
                      meta={"version": version.name})
 
@@ -89,7 +90,7 @@ class SoakOrigin(Origin):
 
     def changes(self) -> None:
         while True:
-            time.sleep(self.change.expovariate(12))
+            time.sleep(self.change.expovariate(len(self.objects) / 4))
             if not self.state.changing:
                 self.mend()
                 while not self.state.changing:
@@ -271,8 +272,13 @@ FAULTS = (
 
 
 def run(keys: list, history: History, seed: int, state, counters,
-        port: int) -> None:
-    """The process of the origin, until it is killed."""
-    origin = SoakOrigin(keys, history, seed, state, counters, port)
-    threading.Thread(target=origin.changes, daemon=True).start()
-    origin.weather()
+        ports: tuple, tls) -> None:
+    """The process of the origins, until it is killed."""
+    plain, secure = (
+        SoakOrigin([k for k in keys if (k.bucket == SECURE) == bool(cert)],
+                   history, seed, state, counters, port, cert)
+        for port, cert in zip(ports, (None, tls)))
+    for origin in plain, secure:
+        threading.Thread(target=origin.changes, daemon=True).start()
+    threading.Thread(target=secure.weather, daemon=True).start()
+    plain.weather()

@@ -35,7 +35,7 @@ from harness.pki import Pki
 from harness.ports import free_port
 from soak import clients, origin
 from soak.clients import Alias
-from soak.content import BUCKET, MIB, ODD, make_keys
+from soak.content import BUCKET, MIB, ODD, SECURE, make_keys
 
 WORKERS = 4
 THREADS = 12                    # clients in a process
@@ -43,6 +43,7 @@ DEADLINE = 40 * (2 if ASAN else 1)  # a client that gets no byte for so long
 MEMORY = 16 << 20               # private memory of a worker, at the most
 GROWTH = 2 << 20                # of it, while all that is read is right
 KEPT = 16                       # connections to the origin, idle, a worker
+ORIGINS = 2
 LINGER = 6                      # worker_shutdown_timeout, seconds
 
 HTTP = """
@@ -61,6 +62,15 @@ HTTP = """
         retries 2;
         keepalive @kept@;
     }
+    sprox_origin safe {
+        endpoint https://127.0.0.1:@safe@;
+        trusted_certificate @ca@;
+        style path;
+        credentials anonymous;
+        connect_timeout 2s;
+        read_timeout 2s;
+        keepalive @kept@;
+    }
     sprox_cache small;
     sprox_valid_missing 1s;
     sprox_slice 128k;
@@ -76,6 +86,7 @@ HTTP = """
     sprox_alias bypass { target store://soak-data/; cache off; valid 1s; }
     sprox_alias table/$x { target store://soak-data/b/c/$x; valid 1s; }
     sprox_alias odd    { target store://soak-odd/; valid 1s; }
+    sprox_alias secure { target safe://soak-secure/; valid 1s; }
 
     ssl_certificate     @cert@;
     ssl_certificate_key @key@;
@@ -108,7 +119,7 @@ ALIASES = (
     Alias("always", BUCKET, 0), Alias("second", BUCKET, 1),
     Alias("bridge", BUCKET, 5), Alias("hour", BUCKET, None),
     Alias("bypass", BUCKET, 1), Alias("table", BUCKET, 1, "b/c/"),
-    Alias("odd", ODD, 1),
+    Alias("odd", ODD, 1), Alias("secure", SECURE, 1),
 )
 
 # what nginx itself says of files that are cut under it, of killed workers,
@@ -151,9 +162,10 @@ class Soak:
         self.report = multiprocessing.Queue()
 
         pki = Pki(self.folder / "pki")
-        port = free_port()
+        ports = free_port(), free_port()
         self.nginx = Nginx(self.folder / "nginx", HTTP, workers=WORKERS,
-                           level=options.level, store=port, kept=KEPT,
+                           level=options.level, store=ports[0],
+                           safe=ports[1], ca=pki.ca, kept=KEPT,
                            main=f"worker_shutdown_timeout {LINGER}s;"
                            + options.main,
                            cert=pki.good.cert, key=pki.good.key)
@@ -163,7 +175,7 @@ class Soak:
                       self.nginx.ports.items()]
         self.origin = self.process(origin.run, self.keys, self.history,
                                    options.seed, self.state, self.counters,
-                                   port)
+                                   ports, pki.good)
         self.clients = []
 
     @staticmethod
@@ -382,7 +394,7 @@ class Soak:
         if len(files) > 100:            # open_file_cache max
             bad += files
         sockets = self.sockets_of(pid)
-        if sockets > self.sockets + KEPT:
+        if sockets > self.sockets + ORIGINS * KEPT:
             bad.append(f"{sockets} sockets, at first {self.sockets}")
         return bad
 

@@ -1,4 +1,6 @@
 import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +70,16 @@ def make_origin():
 @pytest.fixture
 def origin(make_origin) -> Origin:
     return make_origin()
+
+
+@pytest.fixture(scope="session")
+def disk_shim(tmp_path_factory) -> Path:
+    """For LD_PRELOAD: see harness/full_disk.c."""
+    path = tmp_path_factory.mktemp("shim") / "full_disk.so"
+    source = Path(__file__).parent / "harness" / "full_disk.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O", "-Wall", "-o", path,
+                    source, "-ldl"], check=True)
+    return path
 
 
 @pytest.fixture

@@ -333,10 +333,17 @@ MISTAKES = {
         "sprox_cache lim; #!",
         'zone "lim" in "sprox_cache" is no cache', "proxy_cache_path"),
     "cache-off-and-more": (
-        "sprox_cache nvme off; #!", 'several zones is not supported yet'),
-    "cache-several": (
-        "sprox_cache nvme ram; #!",
-        '"sprox_cache" with several zones is not supported yet: write one'),
+        "sprox_cache nvme off; #!", 'invalid zone "off" in "sprox_cache"',
+        '"off" alone'),
+    "cache-unknown-tier": (
+        "sprox_cache ram nvme; #!",
+        'unknown cache zone "ram" in "sprox_cache"', "keys_zone=ram:"),
+    "cache-unknown-last-tier": (
+        alias(f"{T} cache nvme disk;"),
+        'unknown cache zone "disk" in "cache"'),
+    "cache-the-same-tier": (
+        "sprox_cache nvme ram nvme; #!",
+        'duplicate zone "nvme" in "sprox_cache"'),
     "cache-twice": (
         "sprox_cache nvme; sprox_cache nvme; #!",
         '"sprox_cache" directive is duplicate'),
@@ -581,6 +588,16 @@ GOOD = {
             fill 192k; list cached 10s;
         }
     """ + LAKE,
+    "tiers": f"""
+        proxy_cache_path @dir@/ram keys_zone=ram:1m;
+        proxy_cache_path @dir@/ssd keys_zone=ssd:1m;
+        sprox_cache ram ssd nvme;
+        {LAKE}
+        sprox_alias tblA {{
+            target lake://bucket/a/; cache ssd nvme;
+            object hot/* {{ cache ram nvme; }}
+        }}
+    """,
     "cache-declared-later": f"""
         sprox_cache later; {LAKE} {ALIAS}
         proxy_cache_path @dir@/later keys_zone=later:1m;

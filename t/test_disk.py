@@ -1,35 +1,23 @@
 """A cache whose disk is full: reads go on, past the cache."""
 
-import os
 import random
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from harness.sprox import FILL, LOG, cache_files, serve, temporary_files
 
-SOURCE = Path(__file__).parent / "harness" / "full_disk.c"
 SIZE = 5 * FILL + 1000
 BODY = random.Random(5).randbytes(SIZE)
 ENV = "env FULL_DISK; env FULL_DISK_DIR;"
 
 
-@pytest.fixture(scope="module")
-def shim(tmp_path_factory):
-    path = tmp_path_factory.mktemp("shim") / "full_disk.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O", "-Wall", "-o", path,
-                    SOURCE, "-ldl"], check=True)
-    return path
-
-
 @pytest.fixture
-def disk(make_nginx, origin, shim, tmp_path):
+def disk(make_nginx, origin, disk_shim, tmp_path):
     """An nginx, and the file that makes its disk full."""
     origin.put("bucket", "key", BODY)
     flag = tmp_path / "full"
     nginx = serve(make_nginx, origin.endpoint, main=ENV,
-                  env={"LD_PRELOAD": str(shim), "FULL_DISK": str(flag),
+                  env={"LD_PRELOAD": str(disk_shim), "FULL_DISK": str(flag),
                        "FULL_DISK_DIR": str(tmp_path)})
     nginx.allow_log(r"pwrite\(\) \".*/cache/.*\" failed \(28:")
     return nginx, flag

@@ -197,6 +197,24 @@ def test_run_s3(example, origin):
     assert (kept("sprox-hot"), kept("sprox-bulk")) == (2, 2)
 
 
+def test_run_tiers(example, origin):
+    nginx = example("tiers", {
+        "region       eu-west-1;": f"endpoint {origin.endpoint};"}).start()
+    for key in "a.parquet", "a.csv":
+        origin.put("acme-lake", key, key.encode())
+        for _ in range(3):
+            assert nginx.get(f"/lake/{key}").body == key.encode()
+    nginx.wait(lambda: nginx.metrics().sum(
+        "sprox_tier_promotions_total", zone="ram", result="done") == 1, 10,
+        "to copy what is hot")
+    origin.stop()
+    for key in "a.parquet", "a.csv":
+        assert nginx.get(f"/lake/{key}").body == key.encode()
+    metrics = nginx.metrics()
+    assert metrics.sum("sprox_tier_bytes_total", zone="ram") == 9
+    assert metrics.sum("sprox_tier_bytes_total", zone="nvme") == 18
+
+
 ALIASES = {                 # what clients read: where it lies
     "raw/a/b.csv": "acme-raw-eu-west-1/a/b.csv",
     "trips/b.parquet": "acme-lake/tables/trips/b.parquet",

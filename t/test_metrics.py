@@ -27,6 +27,8 @@ FAMILIES = {
     "sprox_fills_in_flight": ("gauge", set()),
     "sprox_claims_in_flight": ("gauge", set()),
     "sprox_purged_slices": ("counter", set()),
+    "sprox_tier_bytes": ("counter", {"zone"}),
+    "sprox_tier_promotions": ("counter", {"zone", "result"}),
 }
 BODY = bytes(range(256)) * 1200         # 307,200 bytes: five slices of 64k
 ALIAS = "$bucket"

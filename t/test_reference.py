@@ -175,6 +175,7 @@ def test_example(make_nginx, pki, name):
         http += "sprox_cache nvme;\n"
     nginx = make_nginx("""
         proxy_cache_path @dir@/cache keys_zone=nvme:1m;
+        proxy_cache_path @dir@/ram keys_zone=ram:1m;
         """ + http + """
         server {
             listen 127.0.0.1:@port@;
@@ -194,6 +195,14 @@ def test_example(make_nginx, pki, name):
     code, said = nginx.check()
     assert code == 0, said
     assert "[warn]" not in said, said
+
+
+def test_bounds_of_tiers():
+    text = section("sprox_cache, cache")
+    for name, unit, word in (("SPROX_TIER_COPIES", 1, "copies"),
+                             ("SPROX_TIER_RATE", 2**20, "MiB a second"),
+                             ("SPROX_TIER_HOT", 1, "seconds")):
+        assert f"{constant(name) // unit} {word}" in text
 
 
 # variables, metrics, operations

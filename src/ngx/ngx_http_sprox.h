@@ -73,6 +73,20 @@ typedef struct {
 } ngx_http_sprox_circuit_t;
 
 
+/* A zone of a chain of several, and how copying into it goes. */
+
+typedef struct {
+    ngx_shm_zone_t           *zone;
+    ngx_uint_t                index;         /* row in the metrics */
+
+    /* of this worker */
+    ngx_msec_t                failed_at;     /* when failed */
+    ngx_msec_t                said_at;       /* when said */
+    unsigned                  failed:1;
+    unsigned                  said:1;
+} ngx_http_sprox_tier_t;
+
+
 typedef struct {
 #if (NGX_PCRE)
     ngx_regex_t              *regex;
@@ -152,6 +166,7 @@ typedef struct {
     ngx_array_t               aliases;       /* of ngx_http_sprox_alias_t *,
                                                 the most specific first */
     ngx_array_t               places;        /* of ngx_http_sprox_place_t */
+    ngx_array_t               tiers;         /* of ngx_http_sprox_tier_t */
     ngx_array_t               domains;       /* of ngx_str_t */
     ngx_shm_zone_t           *catalog_zone;
     ngx_str_t                 catalog_file;

@@ -16,6 +16,12 @@
 /* Entries do not expire by themselves: the catalog decides. */
 #define NGX_HTTP_SPROX_FAR_FUTURE   (10 * 365 * 24 * 3600)
 
+/*
+ * nginx's manager may look at a zone every ten seconds only: until then it
+ * grows beyond max_size, here by no more than one part in so many.
+ */
+#define NGX_HTTP_SPROX_OVERSIZE     8
+
 
 static ngx_http_file_cache_node_t *ngx_http_sprox_cache_lookup_locked(
     ngx_http_file_cache_t *cache, u_char *md5);
@@ -26,12 +32,29 @@ static ngx_int_t ngx_http_sprox_cache_prepare(ngx_http_request_t *r,
 static void ngx_http_sprox_cache_unnote(void *data);
 static void ngx_http_sprox_cache_shell(ngx_http_request_t *r,
     ngx_connection_t *c, ngx_pool_t *pool, ngx_log_t *log);
+static ngx_int_t ngx_http_sprox_cache_temp(ngx_http_sprox_cache_writer_t *w,
+    ngx_log_t *log, off_t base);
 
 
 ngx_http_file_cache_t *
 ngx_http_sprox_cache_zone(ngx_shm_zone_t *zone)
 {
     return zone->data;
+}
+
+
+ngx_http_file_cache_t *
+ngx_http_sprox_cache_last(ngx_array_t *zones)
+{
+    ngx_shm_zone_t  **zone;
+
+    if (zones->nelts == 0) {
+        return NULL;
+    }
+
+    zone = zones->elts;
+
+    return ngx_http_sprox_cache_zone(zone[zones->nelts - 1]);
 }
 
 
@@ -86,13 +109,32 @@ ngx_uint_t
 ngx_http_sprox_cache_exists(ngx_http_file_cache_t *cache,
     u_char md5[NGX_HTTP_CACHE_KEY_LEN])
 {
+    ngx_http_sprox_cache_use_t  use;
+
+    return ngx_http_sprox_cache_peek(cache, md5, &use);
+}
+
+
+ngx_uint_t
+ngx_http_sprox_cache_peek(ngx_http_file_cache_t *cache,
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN], ngx_http_sprox_cache_use_t *use)
+{
     ngx_uint_t                   exists, cold;
     ngx_http_file_cache_node_t  *fcn;
+
+    use->uses = 0;
+    use->used = 0;
 
     ngx_shmtx_lock(&cache->shpool->mutex);
 
     fcn = ngx_http_sprox_cache_lookup_locked(cache, md5);
-    exists = (fcn && fcn->exists);
+    exists = (fcn && fcn->exists && !fcn->deleting);
+
+    if (exists) {
+        use->uses = fcn->uses;
+        use->used = fcn->expire - cache->inactive;
+    }
+
     cold = cache->sh->cold;
 
     ngx_shmtx_unlock(&cache->shpool->mutex);
@@ -121,7 +163,7 @@ ngx_http_sprox_cache_touch(ngx_http_file_cache_t *cache,
     /* a node that the loader made does not know its file's number yet */
 
     if (fcn && fcn->exists && !fcn->deleting
-        && (fcn->uniq == 0 || fcn->uniq == uniq))
+        && (fcn->uniq == 0 || uniq == 0 || fcn->uniq == uniq))
     {
         rc = NGX_OK;
 
@@ -137,6 +179,38 @@ ngx_http_sprox_cache_touch(ngx_http_file_cache_t *cache,
     ngx_shmtx_unlock(&cache->shpool->mutex);
 
     return rc;
+}
+
+
+void
+ngx_http_sprox_cache_unuse(ngx_http_file_cache_t *cache,
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN])
+{
+    ngx_http_file_cache_node_t  *fcn;
+
+    ngx_shmtx_lock(&cache->shpool->mutex);
+
+    fcn = ngx_http_sprox_cache_lookup_locked(cache, md5);
+
+    if (fcn && fcn->uses) {
+        fcn->uses--;
+    }
+
+    ngx_shmtx_unlock(&cache->shpool->mutex);
+}
+
+
+ngx_uint_t
+ngx_http_sprox_cache_full(ngx_http_file_cache_t *cache)
+{
+    off_t  size;
+
+    ngx_shmtx_lock(&cache->shpool->mutex);
+    size = cache->sh->size;
+    ngx_shmtx_unlock(&cache->shpool->mutex);
+
+    return size - cache->max_size / NGX_HTTP_SPROX_OVERSIZE
+           >= cache->max_size;
 }
 
 
@@ -364,7 +438,6 @@ ngx_http_sprox_cache_create(ngx_http_sprox_cache_writer_t *w,
     size_t               size;
     uint32_t             length;
     ngx_http_cache_t    *c;
-    ngx_pool_cleanup_t  *cln;
     ngx_http_request_t  *r;
 
     w->open = 0;
@@ -409,38 +482,9 @@ ngx_http_sprox_cache_create(ngx_http_sprox_cache_writer_t *w,
     ngx_memcpy(head + c->header_start + sizeof(uint32_t), block.data,
                block.len);
 
-    /* always beside the entry: the rename stays within one file system */
-
-    w->temp_file.file.fd = NGX_INVALID_FILE;
-    w->temp_file.file.log = log;
-    w->temp_file.file.name = c->file.name;
-    w->temp_file.path = cache->path;
-    w->temp_file.pool = pool;
-    w->temp_file.persistent = 1;
-    w->temp_file.clean = 1;
-
-    /* before the file's own cleanup, to be called after it */
-
-    cln = ngx_pool_cleanup_add(pool, 0);
-    if (cln == NULL) {
+    if (ngx_http_sprox_cache_temp(w, log, size) != NGX_OK) {
         goto failed;
     }
-
-    w->temp = ngx_http_sprox_temp_add(c->key);
-    cln->handler = ngx_http_sprox_cache_unnote;
-    cln->data = w;
-
-    if (ngx_create_temp_file(&w->temp_file.file, cache->path, pool, 1, 1,
-                             NGX_FILE_OWNER_ACCESS)
-        != NGX_OK)
-    {
-        goto failed;
-    }
-
-    ngx_http_sprox_temp_named(w->temp, &w->temp_file.file.name);
-
-    w->base = size;
-    w->open = 1;
 
     if (ngx_write_file(&w->temp_file.file, head, size, 0)
         != (ssize_t) size)
@@ -456,6 +500,90 @@ failed:
     ngx_http_file_cache_free(c, NULL);
 
     return NGX_ERROR;
+}
+
+
+/* The temporary file of the entry in w->request. */
+
+static ngx_int_t
+ngx_http_sprox_cache_temp(ngx_http_sprox_cache_writer_t *w, ngx_log_t *log,
+    off_t base)
+{
+    ngx_path_t          *path;
+    ngx_http_cache_t    *c;
+    ngx_pool_cleanup_t  *cln;
+
+    c = w->request.cache;
+    path = c->file_cache->path;
+
+    /* always beside the entry: the rename stays within one file system */
+
+    w->temp_file.file.fd = NGX_INVALID_FILE;
+    w->temp_file.file.log = log;
+    w->temp_file.file.name = c->file.name;
+    w->temp_file.path = path;
+    w->temp_file.pool = w->pool;
+    w->temp_file.persistent = 1;
+    w->temp_file.clean = 1;
+
+    /* before the file's own cleanup, to be called after it */
+
+    cln = ngx_pool_cleanup_add(w->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    w->temp = ngx_http_sprox_temp_add(c->key);
+    cln->handler = ngx_http_sprox_cache_unnote;
+    cln->data = w;
+
+    if (ngx_create_temp_file(&w->temp_file.file, path, w->pool, 1, 1,
+                             NGX_FILE_OWNER_ACCESS)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_sprox_temp_named(w->temp, &w->temp_file.file.name);
+
+    w->base = base;
+    w->open = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_sprox_cache_clone(ngx_http_sprox_cache_writer_t *w,
+    ngx_pool_t *pool, ngx_log_t *log, ngx_http_file_cache_t *cache,
+    sprox_str_t key, off_t base)
+{
+    ngx_http_cache_t    *c;
+    ngx_http_request_t  *r;
+
+    w->open = 0;
+    w->pool = pool;
+
+    r = &w->request;
+    ngx_http_sprox_cache_shell(r, &w->connection, pool, log);
+
+    if (ngx_http_sprox_cache_prepare(r, cache, key) != NGX_OK
+        || ngx_http_file_cache_create(r) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    c = r->cache;
+
+    c->temp_file = 1;
+    c->body_start = base;
+
+    if (ngx_http_sprox_cache_temp(w, log, base) != NGX_OK) {
+        ngx_http_file_cache_free(c, NULL);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

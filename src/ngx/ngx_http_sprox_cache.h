@@ -51,8 +51,22 @@ typedef struct {
 } ngx_http_sprox_cache_entry_t;
 
 
+/* What a zone remembers of the use of an entry. */
+
+typedef struct {
+    ngx_uint_t           uses;          /* its being written is one */
+    time_t               used;          /* the latest; seconds */
+} ngx_http_sprox_cache_use_t;
+
+
 /* The file cache behind a zone of `cache`. */
 ngx_http_file_cache_t *ngx_http_sprox_cache_zone(ngx_shm_zone_t *zone);
+
+/*
+ * The one that is written to, of the zones of `cache`, in their order: the
+ * last; NULL: there is none.
+ */
+ngx_http_file_cache_t *ngx_http_sprox_cache_last(ngx_array_t *zones);
 
 /* MD5 of a key, as nginx names its files. */
 void ngx_http_sprox_cache_md5(sprox_str_t key,
@@ -72,13 +86,24 @@ u_char *ngx_http_sprox_cache_name(ngx_http_file_cache_t *cache,
 ngx_uint_t ngx_http_sprox_cache_exists(ngx_http_file_cache_t *cache,
     u_char md5[NGX_HTTP_CACHE_KEY_LEN]);
 
+/* The same, and how it was used; of what only the disk knows: never. */
+ngx_uint_t ngx_http_sprox_cache_peek(ngx_http_file_cache_t *cache,
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN], ngx_http_sprox_cache_use_t *use);
+
+/* Whether a zone is so far beyond its max_size that it is better left. */
+ngx_uint_t ngx_http_sprox_cache_full(ngx_http_file_cache_t *cache);
+
 /*
- * Whether a zone still has the entry, in the file of that number.  use:
- * it was used, for nginx's LRU.  NGX_OK or NGX_DECLINED.
+ * Whether a zone still has the entry, in the file of that number (0: of
+ * any).  use: it was used, for nginx's LRU.  NGX_OK or NGX_DECLINED.
  */
 ngx_int_t ngx_http_sprox_cache_touch(ngx_http_file_cache_t *cache,
     u_char md5[NGX_HTTP_CACHE_KEY_LEN], ngx_file_uniq_t uniq,
     ngx_uint_t use);
+
+/* The latest use was none: a reader of what it had asked for itself. */
+void ngx_http_sprox_cache_unuse(ngx_http_file_cache_t *cache,
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN]);
 
 /*
  * Opens an entry for a client's request, in memory of pool (which also
@@ -105,6 +130,15 @@ ngx_int_t ngx_http_sprox_cache_open_now(ngx_http_request_t *r,
 ngx_int_t ngx_http_sprox_cache_create(ngx_http_sprox_cache_writer_t *w,
     ngx_pool_t *pool, ngx_log_t *log, ngx_http_file_cache_t *cache,
     sprox_str_t key, sprox_str_t block, time_t valid);
+
+/*
+ * Begins the copy of an entry of another zone, as above: nothing is written
+ * yet.  The caller writes the whole file, nginx's header first, to
+ * w->temp_file.file.fd; base: where the bytes start in it.
+ */
+ngx_int_t ngx_http_sprox_cache_clone(ngx_http_sprox_cache_writer_t *w,
+    ngx_pool_t *pool, ngx_log_t *log, ngx_http_file_cache_t *cache,
+    sprox_str_t key, off_t base);
 
 /* Writes bytes at an offset of the body.  NGX_OK or NGX_ERROR (logged). */
 ngx_int_t ngx_http_sprox_cache_write(ngx_http_sprox_cache_writer_t *w,

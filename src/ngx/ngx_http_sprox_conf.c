@@ -19,6 +19,7 @@
 #include "ngx_http_sprox_open.h"
 #include "ngx_http_sprox_metrics.h"
 #include "ngx_http_sprox_temp.h"
+#include "ngx_http_sprox_tier.h"
 #include "ngx_http_sprox_zone.h"
 
 
@@ -60,6 +61,9 @@ ngx_http_sprox_create_main_conf(ngx_conf_t *cf)
            != NGX_OK
         || ngx_array_init(&scf->main.places, cf->pool, 1,
                           sizeof(ngx_http_sprox_place_t))
+           != NGX_OK
+        || ngx_array_init(&scf->main.tiers, cf->pool, 1,
+                          sizeof(ngx_http_sprox_tier_t))
            != NGX_OK
         || ngx_array_init(&scf->main.domains, cf->pool, 1, sizeof(ngx_str_t))
            != NGX_OK
@@ -158,6 +162,7 @@ ngx_http_sprox_init_process(ngx_cycle_t *cycle)
 
     ngx_http_sprox_fill_init();
     ngx_http_sprox_open_start(cycle);
+    ngx_http_sprox_tier_start(cycle, mcf);
     ngx_http_sprox_metrics_start(mcf->metrics_zone);
     ngx_http_sprox_temp_start(cycle, mcf);
 

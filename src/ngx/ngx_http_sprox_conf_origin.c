@@ -520,6 +520,15 @@ ngx_http_sprox_conf_origins(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf)
         }
     }
 
+    /* and copies from one tier to another */
+
+    if (mcf->thread_pool == NULL && mcf->tiers.nelts) {
+        mcf->thread_pool = ngx_thread_pool_add(cf, NULL);
+        if (mcf->thread_pool == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
     for (i = 0; i < mcf->origins.nelts; i++) {
 
         if (!origin[i]->used) {

@@ -28,6 +28,8 @@ static ngx_int_t ngx_http_sprox_policy_check(ngx_conf_t *cf,
     ngx_http_sprox_rule_t *rule, ngx_str_t *file, ngx_uint_t line);
 static ngx_int_t ngx_http_sprox_policy_places(ngx_conf_t *cf,
     ngx_http_sprox_policy_t *policy);
+static ngx_int_t ngx_http_sprox_cache_tier(ngx_conf_t *cf,
+    ngx_http_sprox_conf_t *scf, ngx_shm_zone_t *shm_zone);
 static ngx_int_t ngx_http_sprox_cache_taken(ngx_conf_t *cf, ngx_str_t *name);
 static time_t ngx_http_sprox_parse_time(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, const char *others);
@@ -309,7 +311,9 @@ ngx_http_sprox_policy_places(ngx_conf_t *cf, ngx_http_sprox_policy_t *policy)
     scf = ngx_http_conf_get_module_main_conf(cf, ngx_http_sprox_module);
     zone = policy->cache->elts;
 
-    for (i = 0; i < policy->cache->nelts; i++) {
+    /* from the last tier up: what is copied upwards is found above */
+
+    for (i = policy->cache->nelts; i-- > 0; /* void */) {
 
         place = scf->main.places.elts;
 
@@ -357,13 +361,6 @@ ngx_http_sprox_set_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
         slcf->policy.cache = &ngx_http_sprox_no_cache;
         return NGX_CONF_OK;
-    }
-
-    if (cf->args->nelts > 2) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" with several zones is not supported yet: "
-                           "write one", &cmd->name);
-        return NGX_CONF_ERROR;
     }
 
     tiers = ngx_array_create(cf->pool, cf->args->nelts - 1,
@@ -416,6 +413,12 @@ ngx_http_sprox_set_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         *zone = shm_zone;
 
+        if (cf->args->nelts > 2
+            && ngx_http_sprox_cache_tier(cf, scf, shm_zone) != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+
         cache = ngx_array_push(&scf->caches);
         if (cache == NULL) {
             return NGX_CONF_ERROR;
@@ -430,6 +433,37 @@ ngx_http_sprox_set_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     slcf->policy.cache = tiers;
 
     return NGX_CONF_OK;
+}
+
+
+/* A zone of a chain, once in the list whatever the number of its chains. */
+
+static ngx_int_t
+ngx_http_sprox_cache_tier(ngx_conf_t *cf, ngx_http_sprox_conf_t *scf,
+    ngx_shm_zone_t *shm_zone)
+{
+    ngx_uint_t              i;
+    ngx_http_sprox_tier_t  *tier;
+
+    tier = scf->main.tiers.elts;
+
+    for (i = 0; i < scf->main.tiers.nelts; i++) {
+        if (tier[i].zone == shm_zone) {
+            return NGX_OK;
+        }
+    }
+
+    tier = ngx_array_push(&scf->main.tiers);
+    if (tier == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(tier, sizeof(ngx_http_sprox_tier_t));
+
+    tier->zone = shm_zone;
+    tier->index = scf->main.tiers.nelts - 1;
+
+    return NGX_OK;
 }
 
 

@@ -33,8 +33,11 @@ typedef struct {
     ngx_http_sprox_origin_t    *origin;
     sprox_str_t                 bucket;
     sprox_str_t                 key;
-    ngx_http_file_cache_t      *cache;      /* NULL: none, only for probes
-                                               by HEAD */
+    ngx_array_t                *zones;      /* of ngx_shm_zone_t *: the
+                                               tiers, in their order */
+    ngx_http_file_cache_t      *cache;      /* the last, which is written to;
+                                               NULL: none, only for probes by
+                                               HEAD */
     size_t                      slice;
     size_t                      fill;
 } ngx_http_sprox_spec_t;

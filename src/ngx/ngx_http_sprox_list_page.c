@@ -127,10 +127,8 @@ ngx_http_sprox_stream_landed(void *data)
 ngx_int_t
 ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s)
 {
-    ngx_int_t         rc;
-    ngx_shm_zone_t  **zones;
-
-    zones = s->policy.cache->elts;
+    ngx_int_t               rc;
+    ngx_http_file_cache_t  *cache;
 
     if (s->key.len == 0) {
         ngx_http_sprox_stream_key(s);
@@ -140,8 +138,9 @@ ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s)
         }
     }
 
-    rc = ngx_http_sprox_cache_open_now(s->listing->request, s->pool,
-                                       ngx_http_sprox_cache_zone(zones[0]),
+    cache = ngx_http_sprox_cache_last(s->policy.cache);
+
+    rc = ngx_http_sprox_cache_open_now(s->listing->request, s->pool, cache,
                                        sprox_buf_get(&s->key), &s->entry);
 
     if (rc != NGX_OK) {
@@ -351,7 +350,6 @@ ngx_http_sprox_stream_header(ngx_http_sprox_fetch_t *f)
 {
     time_t                          valid;
     sprox_buf_t                     block;
-    ngx_shm_zone_t                **zones;
     ngx_http_sprox_stream_t        *s;
     ngx_http_sprox_cache_writer_t  *w;
 
@@ -384,10 +382,8 @@ ngx_http_sprox_stream_header(ngx_http_sprox_fetch_t *f)
         return NGX_OK;
     }
 
-    zones = s->policy.cache->elts;
-
     if (ngx_http_sprox_cache_create(w, s->pool, f->log,
-                                    ngx_http_sprox_cache_zone(zones[0]),
+                                    ngx_http_sprox_cache_last(s->policy.cache),
                                     sprox_buf_get(&s->key),
                                     sprox_buf_get(&block),
                                     f->sent / 1000 + valid)

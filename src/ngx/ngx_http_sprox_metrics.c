@@ -3,9 +3,9 @@
  * every worker adds to them with atomic operations; nothing is locked.
  *
  *   header   fills in flight by process slot, purged slices
- *   row      one an alias and one an origin, in a list, found by kind and
- *            name, never freed: workers of an older configuration may still
- *            count in it; an origin's holds its circuit as well
+ *   row      one an alias, an origin and a tier, in a list, found by kind
+ *            and name, never freed: workers of an older configuration may
+ *            still count in it; an origin's holds its circuit as well
  *
  * A reload keeps the zone while its size stays; the size is a power of two
  * with room for as many rows again, so that a few more aliases do not
@@ -67,12 +67,16 @@ ngx_http_sprox_metrics_init(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf)
                                        * sizeof(ngx_http_sprox_row_t *));
     m->origins = ngx_pcalloc(cf->pool, (mcf->origins.nelts + 1)
                                        * sizeof(ngx_http_sprox_row_t *));
-    if (m->aliases == NULL || m->origins == NULL) {
+    m->tiers = ngx_pcalloc(cf->pool, (mcf->tiers.nelts + 1)
+                                     * sizeof(ngx_http_sprox_row_t *));
+
+    if (m->aliases == NULL || m->origins == NULL || m->tiers == NULL) {
         return NGX_ERROR;
     }
 
     need = 2 * NGX_HTTP_SPROX_METRICS_ROW
-           * (mcf->aliases.nelts + mcf->origins.nelts + 1);
+           * (mcf->aliases.nelts + mcf->origins.nelts + mcf->tiers.nelts
+              + 1);
 
     for (size = NGX_HTTP_SPROX_METRICS_MIN;
          size - NGX_HTTP_SPROX_METRICS_MIN / 2 < need;
@@ -180,6 +184,7 @@ ngx_http_sprox_metrics_rows(ngx_http_sprox_metrics_t *m,
 {
     ngx_str_t                  none;
     ngx_uint_t                 i, full;
+    ngx_http_sprox_tier_t     *tier;
     ngx_http_sprox_alias_t   **alias;
     ngx_http_sprox_origin_t  **origin;
 
@@ -218,6 +223,16 @@ ngx_http_sprox_metrics_rows(ngx_http_sprox_metrics_t *m,
 
         ngx_memzero(&m->origins[i]->circuit,
                     sizeof(ngx_http_sprox_circuit_t));
+    }
+
+    tier = m->mcf->tiers.elts;
+
+    for (i = 0; i < m->mcf->tiers.nelts; i++) {
+
+        m->tiers[i] = ngx_http_sprox_metrics_row(m, old,
+                          NGX_HTTP_SPROX_ROW_TIER, &tier[i].zone->shm.name);
+
+        full |= (m->tiers[i] == NULL);
     }
 
     if (full) {
@@ -338,6 +353,17 @@ ngx_http_sprox_metrics_origin(ngx_http_sprox_origin_t *origin)
     }
 
     return ngx_http_sprox_metrics->origins[origin->index];
+}
+
+
+static ngx_http_sprox_row_t *
+ngx_http_sprox_metrics_tier(ngx_http_sprox_tier_t *tier)
+{
+    if (ngx_http_sprox_metrics == NULL) {
+        return NULL;
+    }
+
+    return ngx_http_sprox_metrics->tiers[tier->index];
 }
 
 
@@ -484,5 +510,34 @@ ngx_http_sprox_count_purged(ngx_uint_t slices)
     if (ngx_http_sprox_metrics != NULL) {
         (void) ngx_atomic_fetch_add(&ngx_http_sprox_metrics->sh->purged,
                                     slices);
+    }
+}
+
+
+void
+ngx_http_sprox_count_tier(ngx_http_sprox_tier_t *tier, off_t bytes)
+{
+    ngx_http_sprox_row_t  *row;
+
+    row = ngx_http_sprox_metrics_tier(tier);
+
+    if (row != NULL) {
+        (void) ngx_atomic_fetch_add(&row->counts.n[NGX_HTTP_SPROX_N_HIT],
+                                    bytes);
+    }
+}
+
+
+void
+ngx_http_sprox_count_promotion(ngx_http_sprox_tier_t *tier, ngx_uint_t done)
+{
+    ngx_uint_t             n;
+    ngx_http_sprox_row_t  *row;
+
+    row = ngx_http_sprox_metrics_tier(tier);
+
+    if (row != NULL) {
+        n = done ? NGX_HTTP_SPROX_N_PROMOTED : NGX_HTTP_SPROX_N_UNPROMOTED;
+        (void) ngx_atomic_fetch_add(&row->counts.n[n], 1);
     }
 }

@@ -1,6 +1,6 @@
 /*
  * The numbers behind sprox_metrics: counters in shared memory, added to by
- * every worker, one row an alias and one an origin, found by name so that
+ * every worker, one row an alias, an origin and a tier, found by name so that
  * they survive a reload.
  */
 
@@ -11,7 +11,7 @@
 #include "ngx_http_sprox.h"
 
 
-/* Configuration: the zone for all aliases and origins; after they are read. */
+/* Configuration: the zone for all that has a row; after all is read. */
 ngx_int_t ngx_http_sprox_metrics_init(ngx_conf_t *cf,
     ngx_http_sprox_main_conf_t *mcf);
 
@@ -41,6 +41,11 @@ ngx_http_sprox_circuit_t *ngx_http_sprox_metrics_circuit(
 
 void ngx_http_sprox_count_fills(ngx_int_t delta);      /* in flight */
 void ngx_http_sprox_count_purged(ngx_uint_t slices);
+
+/* Bytes sent out of a zone; a slice copied into it, or not. */
+void ngx_http_sprox_count_tier(ngx_http_sprox_tier_t *tier, off_t bytes);
+void ngx_http_sprox_count_promotion(ngx_http_sprox_tier_t *tier,
+    ngx_uint_t done);
 
 
 #endif /* _NGX_HTTP_SPROX_METRICS_H_INCLUDED_ */

@@ -17,18 +17,21 @@
 
 typedef enum {
     NGX_HTTP_SPROX_ROW_ALIAS = 0,
-    NGX_HTTP_SPROX_ROW_ORIGIN
+    NGX_HTTP_SPROX_ROW_ORIGIN,
+    NGX_HTTP_SPROX_ROW_TIER
 } ngx_http_sprox_row_kind_e;
 
 
 /* What a row counts beside its requests. */
 
 typedef enum {
-    NGX_HTTP_SPROX_N_HIT = 0,           /* alias */
+    NGX_HTTP_SPROX_N_HIT = 0,           /* alias, tier */
     NGX_HTTP_SPROX_N_FILL,
     NGX_HTTP_SPROX_N_STALE,
     NGX_HTTP_SPROX_N_RECEIVED,          /* origin */
     NGX_HTTP_SPROX_N_RETRIES,
+    NGX_HTTP_SPROX_N_PROMOTED,          /* tier */
+    NGX_HTTP_SPROX_N_UNPROMOTED,
     NGX_HTTP_SPROX_N_MAX
 } ngx_http_sprox_row_n_e;
 
@@ -74,6 +77,7 @@ typedef struct {
     ngx_http_sprox_row_t         *none;       /* no alias matched */
     ngx_http_sprox_row_t        **aliases;    /* by index */
     ngx_http_sprox_row_t        **origins;
+    ngx_http_sprox_row_t        **tiers;
 } ngx_http_sprox_metrics_t;
 
 

@@ -139,6 +139,19 @@ ngx_http_sprox_metrics_write(sprox_buf_t *out)
     sprox_metric_head(out, SPROX_METRIC_PURGED_SLICES);
     sprox_metric_sample(out, SPROX_METRIC_PURGED_SLICES, NULL,
                         ngx_http_sprox_metrics->sh->purged);
+
+    sprox_metric_head(out, SPROX_METRIC_TIER_BYTES);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_TIER_BYTES,
+                                  NGX_HTTP_SPROX_ROW_TIER,
+                                  NGX_HTTP_SPROX_N_HIT, NULL);
+
+    sprox_metric_head(out, SPROX_METRIC_TIER_PROMOTIONS);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_TIER_PROMOTIONS,
+                                  NGX_HTTP_SPROX_ROW_TIER,
+                                  NGX_HTTP_SPROX_N_PROMOTED, "done");
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_TIER_PROMOTIONS,
+                                  NGX_HTTP_SPROX_ROW_TIER,
+                                  NGX_HTTP_SPROX_N_UNPROMOTED, "failed");
 }
 
 

@@ -37,7 +37,6 @@ ngx_http_sprox_object_handler(ngx_http_request_t *r,
     ngx_http_sprox_ctx_t *ctx)
 {
     const char               *message;
-    ngx_shm_zone_t          **zones;
     ngx_pool_cleanup_t       *cln;
     sprox_error_code_t        code;
     ngx_http_sprox_object_t  *o;
@@ -62,10 +61,8 @@ ngx_http_sprox_object_handler(ngx_http_request_t *r,
     o->spec.slice = ctx->policy.slice;
     o->spec.fill = ctx->policy.fill;
 
-    if (ctx->policy.cache->nelts) {
-        zones = ctx->policy.cache->elts;
-        o->spec.cache = ngx_http_sprox_cache_zone(zones[0]);
-    }
+    o->spec.zones = ctx->policy.cache;
+    o->spec.cache = ngx_http_sprox_cache_last(o->spec.zones);
 
     message = NULL;
 

@@ -65,6 +65,7 @@ struct ngx_http_sprox_object_s {
     ngx_pool_t                     *entry_pool;
     ngx_event_t                     guard;      /* a thread reads entry */
     ngx_http_sprox_open_t          *open;       /* entry is out of this */
+    ngx_uint_t                      tier;       /* entry is in this */
     sprox_buf_t                     key;        /* of slice key_index, when */
     uint64_t                        key_index;  /* keyed */
 
@@ -82,6 +83,7 @@ struct ngx_http_sprox_object_s {
     unsigned                        known:1;    /* object holds */
     unsigned                        part:1;     /* start and end are a part's */
     unsigned                        opened:1;   /* entry holds */
+    unsigned                        hot:1;      /* was, before it is opened */
     unsigned                        sending:1;  /* body: header was sent */
     unsigned                        busy:1;     /* buf is not sent yet */
     unsigned                        keyed:1;

@@ -11,6 +11,7 @@
  */
 
 #include "ngx_http_sprox_object_private.h"
+#include "ngx_http_sprox_tier.h"
 #include "ngx_http_sprox_zone.h"
 
 
@@ -117,6 +118,7 @@ ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
 
             } else {
                 ctx->bytes_hit += n;
+                ngx_http_sprox_tier_count(&o->spec, o->tier, n);
             }
         }
 

@@ -12,6 +12,7 @@
  */
 
 #include "ngx_http_sprox_object_private.h"
+#include "ngx_http_sprox_tier.h"
 
 
 /* How often who waits for a thread says that it still does. */
@@ -30,8 +31,12 @@ static ngx_int_t ngx_http_sprox_object_open(ngx_http_sprox_object_t *o);
 static void ngx_http_sprox_object_guard(ngx_http_sprox_object_t *o,
     ngx_uint_t on);
 static void ngx_http_sprox_object_guarded(ngx_event_t *ev);
-static ngx_int_t ngx_http_sprox_object_opened(ngx_http_sprox_object_t *o,
+static ngx_int_t ngx_http_sprox_object_open_tier(ngx_http_sprox_object_t *o,
     u_char *md5);
+static ngx_int_t ngx_http_sprox_object_opened(ngx_http_sprox_object_t *o,
+    ngx_http_file_cache_t *cache, u_char *md5);
+static void ngx_http_sprox_object_hit(ngx_http_sprox_object_t *o,
+    ngx_http_file_cache_t *cache, u_char *md5);
 static ngx_uint_t ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o,
     uint64_t index);
 
@@ -279,14 +284,13 @@ ngx_http_sprox_object_take(ngx_http_sprox_object_t *o, uint64_t index)
 }
 
 
+/* In the first tier that has it whole. */
+
 static ngx_int_t
 ngx_http_sprox_object_open(ngx_http_sprox_object_t *o)
 {
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
-    u_char               md5[NGX_HTTP_CACHE_KEY_LEN];
-
-    r = o->request;
+    ngx_int_t  rc;
+    u_char     md5[NGX_HTTP_CACHE_KEY_LEN];
 
     if (ngx_http_sprox_object_key(o, o->index) != NGX_OK) {
         return NGX_ERROR;
@@ -295,9 +299,56 @@ ngx_http_sprox_object_open(ngx_http_sprox_object_t *o)
     ngx_http_sprox_cache_md5(sprox_buf_get(&o->key), md5);
 
     if (o->entry_pool == NULL) {
+        o->tier = 0;
+    }
 
-        if (ngx_http_sprox_object_opened(o, md5) == NGX_OK) {
+    for ( ;; ) {
+
+        rc = ngx_http_sprox_object_open_tier(o, md5);
+
+        if (rc == NGX_OK || rc == NGX_AGAIN
+            || o->tier + 1 == ngx_http_sprox_tiers(&o->spec))
+        {
+            return rc;
+        }
+
+        if (o->entry_pool) {
+            ngx_destroy_pool(o->entry_pool);
+            o->entry_pool = NULL;
+        }
+
+        o->tier++;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_sprox_object_open_tier(ngx_http_sprox_object_t *o, u_char *md5)
+{
+    off_t                        bytes;
+    ngx_int_t                    rc;
+    ngx_uint_t                   several;
+    ngx_http_request_t          *r;
+    ngx_http_file_cache_t       *cache;
+    ngx_http_sprox_cache_use_t   use;
+
+    r = o->request;
+    cache = ngx_http_sprox_tier_cache(&o->spec, o->tier);
+    several = ngx_http_sprox_tiers(&o->spec) > 1;
+
+    if (o->entry_pool == NULL) {
+
+        if (ngx_http_sprox_object_opened(o, cache, md5) == NGX_OK) {
             return NGX_OK;
+        }
+
+        if (several) {
+
+            if (!ngx_http_sprox_cache_peek(cache, md5, &use)) {
+                return NGX_DECLINED;
+            }
+
+            o->hot = sprox_tier_hot(use.uses, use.used, ngx_time());
         }
 
         o->entry_pool = ngx_create_pool(4096, r->connection->log);
@@ -308,26 +359,37 @@ ngx_http_sprox_object_open(ngx_http_sprox_object_t *o)
         ngx_memzero(&o->entry, sizeof(ngx_http_sprox_cache_entry_t));
     }
 
-    rc = ngx_http_sprox_cache_open(r, o->entry_pool, o->spec.cache,
+    rc = ngx_http_sprox_cache_open(r, o->entry_pool, cache,
                                    sprox_buf_get(&o->key), &o->entry);
 
     ngx_http_sprox_object_guard(o, rc == NGX_AGAIN);
 
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (!ngx_http_sprox_object_valid(o, o->index)) {
+    if (rc == NGX_OK && !ngx_http_sprox_object_valid(o, o->index)) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "sprox: cache file \"%V\" does not hold what it should; "
                       "it is fetched again", &o->entry.file.name);
-        return NGX_DECLINED;
+        rc = NGX_DECLINED;
     }
 
-    o->opened = 1;
-    ngx_http_sprox_open_add(o->spec.cache, md5, &o->entry);
+    if (rc == NGX_OK) {
+        o->opened = 1;
+        ngx_http_sprox_object_hit(o, cache, md5);
+        return NGX_OK;
+    }
 
-    return NGX_OK;
+    if (rc == NGX_DECLINED && o->tier + 1 < ngx_http_sprox_tiers(&o->spec)
+        && ngx_http_sprox_cache_exists(cache, md5))
+    {
+        /*
+         * Not evicted just now: damaged, or removed by somebody.  No fill
+         * will write it anew, as it does in the last tier.
+         */
+
+        (void) ngx_http_sprox_cache_delete(cache, sprox_buf_get(&o->key),
+                                           r->connection->log, &bytes);
+    }
+
+    return rc;
 }
 
 
@@ -362,7 +424,8 @@ ngx_http_sprox_object_guarded(ngx_event_t *ev)
 /* The slice is open already; its block, with the headers, is not at hand. */
 
 static ngx_int_t
-ngx_http_sprox_object_opened(ngx_http_sprox_object_t *o, u_char *md5)
+ngx_http_sprox_object_opened(ngx_http_sprox_object_t *o,
+    ngx_http_file_cache_t *cache, u_char *md5)
 {
     static ngx_str_t  name = ngx_string("slice");
 
@@ -370,7 +433,7 @@ ngx_http_sprox_object_opened(ngx_http_sprox_object_t *o, u_char *md5)
         return NGX_DECLINED;
     }
 
-    o->open = ngx_http_sprox_open_get(o->spec.cache, md5);
+    o->open = ngx_http_sprox_open_get(cache, md5);
 
     if (o->open == NULL) {
         return NGX_DECLINED;
@@ -384,7 +447,47 @@ ngx_http_sprox_object_opened(ngx_http_sprox_object_t *o, u_char *md5)
     o->entry.length = o->open->length;
     o->opened = 1;
 
+    ngx_http_sprox_object_hit(o, cache, md5);
+
     return NGX_OK;
+}
+
+
+/*
+ * The entry is read.  What the probe of this very response has fetched, and
+ * is in the cache before it was sent, is no use of the cache.
+ */
+
+static void
+ngx_http_sprox_object_hit(ngx_http_sprox_object_t *o,
+    ngx_http_file_cache_t *cache, u_char *md5)
+{
+    ngx_uint_t                 own;
+    ngx_http_sprox_tier_hit_t  hit;
+
+    own = o->pos >= o->fill_from && o->pos < o->fill_to;
+
+    if (o->open) {
+        o->hot = (o->open->uses != 0);
+        o->open->uses += !own;
+
+    } else {
+        ngx_http_sprox_open_add(cache, md5, &o->entry, !own);
+
+        if (own && ngx_http_sprox_tiers(&o->spec) > 1) {
+            ngx_http_sprox_cache_unuse(cache, md5);
+        }
+    }
+
+    hit.spec = &o->spec;
+    hit.tier = o->tier;
+    hit.key = sprox_buf_get(&o->key);
+    hit.md5 = md5;
+    hit.entry = &o->entry;
+    hit.open = o->open;
+    hit.hot = o->hot && !own;
+
+    ngx_http_sprox_tier_hit(&hit);
 }
 
 

@@ -186,7 +186,8 @@ ngx_http_sprox_open_unref(ngx_http_sprox_open_t *o)
 
 void
 ngx_http_sprox_open_add(ngx_http_file_cache_t *cache,
-    u_char md5[NGX_HTTP_CACHE_KEY_LEN], ngx_http_sprox_cache_entry_t *entry)
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN], ngx_http_sprox_cache_entry_t *entry,
+    ngx_uint_t uses)
 {
     ngx_queue_t            *q;
     ngx_file_info_t         fi;
@@ -235,7 +236,9 @@ ngx_http_sprox_open_add(ngx_http_file_cache_t *cache,
     o->uniq = entry->cache->uniq;
     o->base = entry->base;
     o->length = entry->length;
+    o->uses = uses;
     o->used = ngx_current_msec;
+    o->told = ngx_current_msec;
     o->checked = ngx_current_msec;
 
     ngx_rbtree_insert(&ngx_http_sprox_opens, &o->node);

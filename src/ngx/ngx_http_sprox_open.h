@@ -29,6 +29,8 @@ typedef struct {
     ngx_uint_t               refs;       /* readers */
     ngx_msec_t               used;
     ngx_msec_t               checked;
+    ngx_msec_t               told;       /* lower tiers, of its use */
+    ngx_uint_t               uses;       /* of those that count as such */
     unsigned                 gone:1;     /* off the table: its last reader
                                             closes it */
 } ngx_http_sprox_open_t;
@@ -45,10 +47,12 @@ void ngx_http_sprox_open_unref(ngx_http_sprox_open_t *o);
 
 /*
  * Keeps the descriptor of an entry that was opened and found to be right; it
- * is duplicated.  Nothing happens when there is no room or no memory.
+ * is duplicated.  uses: how often it was used so far.  Nothing happens when
+ * there is no room or no memory.
  */
 void ngx_http_sprox_open_add(ngx_http_file_cache_t *cache,
-    u_char md5[NGX_HTTP_CACHE_KEY_LEN], ngx_http_sprox_cache_entry_t *entry);
+    u_char md5[NGX_HTTP_CACHE_KEY_LEN], ngx_http_sprox_cache_entry_t *entry,
+    ngx_uint_t uses);
 
 
 #endif /* _NGX_HTTP_SPROX_OPEN_H_INCLUDED_ */

@@ -18,6 +18,7 @@
 
 #include "ngx_http_sprox_fill_private.h"
 #include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_tier.h"
 #include "ngx_http_sprox_zone.h"
 
 
@@ -468,7 +469,7 @@ ngx_http_sprox_probe_missing(ngx_http_sprox_spec_t *spec,
 
         ngx_http_sprox_cache_md5(sprox_buf_get(key), md5);
 
-        if (!ngx_http_sprox_cache_exists(spec->cache, md5)) {
+        if (!ngx_http_sprox_tier_exists(spec, md5)) {
             *last = i;
             found = NGX_OK;
         }

@@ -16,6 +16,7 @@
  */
 
 #include "ngx_http_sprox_fill_private.h"
+#include "ngx_http_sprox_tier.h"
 #include "ngx_http_sprox_zone.h"
 
 
@@ -142,7 +143,7 @@ ngx_http_sprox_slice_look(ngx_http_sprox_spec_t *spec,
 
     ngx_http_sprox_cache_md5(sprox_buf_get(key), md5);
 
-    if (look && ngx_http_sprox_cache_exists(spec->cache, md5)) {
+    if (look && ngx_http_sprox_tier_exists(spec, md5)) {
         return NGX_DECLINED;
     }
 
@@ -163,7 +164,7 @@ ngx_http_sprox_slice_look(ngx_http_sprox_spec_t *spec,
 
     /* it may have landed between the look and the claim */
 
-    if (look && ngx_http_sprox_cache_exists(spec->cache, md5)) {
+    if (look && ngx_http_sprox_tier_exists(spec, md5)) {
         ngx_http_sprox_slice_unref(s);
         return NGX_DECLINED;
     }

@@ -1,6 +1,7 @@
 /*
  * A disk that is full, for LD_PRELOAD: while the file named by FULL_DISK
- * exists, writes to files below the folder named by FULL_DISK_DIR fail.
+ * exists, writes to files below the folder named by FULL_DISK_DIR fail; and
+ * while the one named by HELD_DISK exists, they wait.
  */
 
 #define _GNU_SOURCE
@@ -13,13 +14,13 @@
 
 
 static int
-full(int fd)
+flagged(int fd, const char *name)
 {
     ssize_t      n;
     const char  *flag, *dir;
     char         link[64], path[4096];
 
-    flag = getenv("FULL_DISK");
+    flag = getenv(name);
     dir = getenv("FULL_DISK_DIR");
 
     if (flag == NULL || dir == NULL || access(flag, F_OK) != 0) {
@@ -38,7 +39,11 @@ pwrite64(int fd, const void *buf, size_t size, off64_t offset)
 {
     static ssize_t (*next)(int, const void *, size_t, off64_t);
 
-    if (full(fd)) {
+    while (flagged(fd, "HELD_DISK")) {
+        usleep(1000);
+    }
+
+    if (flagged(fd, "FULL_DISK")) {
         errno = ENOSPC;
         return -1;
     }

@@ -216,6 +216,19 @@ class Nginx:
         """The cache manager and loader."""
         return [pid for pid, cmd in self._children().items() if "cache " in cmd]
 
+    def manage_cache(self) -> None:
+        """The cache manager's next look, at once: by a new manager."""
+        def manager():
+            return [pid for pid, cmd in self._children().items()
+                    if "cache manager" in cmd]
+
+        old = manager()
+        for pid in old:
+            os.kill(pid, signal.SIGTERM)
+        self.wait(lambda: len(manager()) == len(old)
+                  and not set(old) & set(manager()), 10,
+                  "to replace its cache manager")
+
     def fds(self, pid: Optional[int] = None) -> dict:
         """Descriptor to what it is, of a worker (the only one: its own)."""
         pid = pid or self.worker_pids()[0]

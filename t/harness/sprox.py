@@ -61,21 +61,21 @@ def over(make_nginx, versity, **words):
                  f'"{versity.access}" "{versity.secret}"', **words)
 
 
-def cache_files(nginx) -> list:
+def cache_files(nginx, folder: str = "cache") -> list:
     """The slice files, without temporary ones."""
-    return sorted(p for p in (nginx.dir / "cache").rglob("*")
+    return sorted(p for p in (nginx.dir / folder).rglob("*")
                   if p.is_file() and re.fullmatch("[0-9a-f]{32}", p.name))
 
 
-def temporary_files(nginx) -> list:
-    return [p for p in (nginx.dir / "cache").rglob("*")
+def temporary_files(nginx, folder: str = "cache") -> list:
+    return [p for p in (nginx.dir / folder).rglob("*")
             if p.is_file() and "." in p.name]
 
 
-def cache_keys(nginx) -> list:
+def cache_keys(nginx, folder: str = "cache") -> list:
     """The KEY line of each slice file."""
     found = []
-    for path in cache_files(nginx):
+    for path in cache_files(nginx, folder):
         found.append(key_of(path))
     return found
 

@@ -82,7 +82,7 @@ static const sprox_metric_info_t  metrics[SPROX_METRIC_MAX] = {
 
     [SPROX_METRIC_CLAIMS_IN_FLIGHT] = {
         "sprox_claims_in_flight", GAUGE,
-        "Slices, probes and pages that one worker fetches for all.",
+        "Slices, probes, pages and copies that one worker makes for all.",
         { NULL }
     },
 
@@ -96,6 +96,18 @@ static const sprox_metric_info_t  metrics[SPROX_METRIC_MAX] = {
         "sprox_purged_slices_total", COUNTER,
         "Slice files that purges deleted.",
         { NULL }
+    },
+
+    [SPROX_METRIC_TIER_BYTES] = {
+        "sprox_tier_bytes_total", COUNTER,
+        "Bytes of objects sent out of the zones of caches with several.",
+        { "zone" }
+    },
+
+    [SPROX_METRIC_TIER_PROMOTIONS] = {
+        "sprox_tier_promotions_total", COUNTER,
+        "Copies of hot slices into a zone, out of the next one.",
+        { "zone", "result" }
     }
 };
 

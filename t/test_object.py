@@ -465,6 +465,46 @@ def test_parts(make_nginx, origin, cache):
         assert whole.get("x-amz-mp-parts-count") is None
 
 
+@pytest.mark.parametrize("parts", [(5, 70_000, 100_000), (300_000, 300_000),
+                                   (10, 20), (50,)])
+@pytest.mark.parametrize("cache", ["nvme", "off"])
+def test_a_part_of_another_version(make_nginx, origin, cache, parts):
+    """The object is replaced when it was told where the part lies."""
+    nginx = serve(make_nginx, origin.endpoint, cache=cache)
+    body = random.Random(4).randbytes(sum(parts))
+    origin.put("bucket", "key", random.Random(3).randbytes(sum(PARTS)),
+               parts=PARTS)
+    origin.script(method="GET", nth=1, before=lambda _: origin.put(
+        "bucket", "key", body, parts=parts))
+    response = nginx.get("/bucket/key?partNumber=2")
+    if len(parts) == 1:
+        assert response.status == 416
+        assert error_code(response) == "InvalidPartNumber"
+        return
+    assert response.status == 206
+    assert response["Content-Range"] \
+        == f"bytes {parts[0]}-{parts[0] + parts[1] - 1}/{len(body)}"
+    assert response["x-amz-mp-parts-count"] == str(len(parts))
+    assert response.body == body[parts[0]:parts[0] + parts[1]]
+    assert response["ETag"] == origin.get("bucket", "key").etag
+
+
+def test_a_part_of_an_object_that_never_rests(make_nginx, origin):
+    nginx = serve(make_nginx, origin.endpoint)
+    made = []
+
+    def change(_):
+        made.append(random.Random(len(made)).randbytes(sum(PARTS)))
+        origin.put("bucket", "key", made[-1], parts=PARTS)
+
+    change(None)
+    origin.script(method="GET", before=change)
+    response = nginx.get("/bucket/key?partNumber=2")
+    assert (response.status, error_code(response)) \
+        == (503, "ServiceUnavailable")
+    assert origin.count() < 12
+
+
 @pytest.mark.parametrize("query, code", [
     ("partNumber=0", "InvalidArgument"), ("partNumber=", "InvalidArgument"),
     ("partNumber=-1", "InvalidArgument"), ("partNumber=1x", "InvalidArgument"),

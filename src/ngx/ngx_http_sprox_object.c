@@ -453,6 +453,12 @@ ngx_http_sprox_object_check(ngx_http_sprox_object_t *o, ngx_uint_t *status)
     }
 
     if (o->part) {
+
+        if (!sprox_object_same(object, &o->part_of)) {
+            ngx_http_sprox_object_part_moved(o);
+            return NGX_DONE;
+        }
+
         *status = object->size ? NGX_HTTP_PARTIAL_CONTENT : NGX_HTTP_OK;
         return NGX_OK;
     }
@@ -482,6 +488,23 @@ ngx_http_sprox_object_check(ngx_http_sprox_object_t *o, ngx_uint_t *status)
                                                   : NGX_HTTP_PARTIAL_CONTENT;
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_sprox_object_part_moved(ngx_http_sprox_object_t *o)
+{
+    if (o->restarts++ >= NGX_HTTP_SPROX_RESTARTS) {
+        ngx_http_sprox_object_fail(o, SPROX_ERR_SERVICE_UNAVAILABLE,
+                                   "The object is being replaced");
+        return;
+    }
+
+    ngx_http_sprox_object_drop_all(o);
+    ngx_http_sprox_object_leave(o);
+
+    o->passing = 0;
+    ngx_http_sprox_object_part(o);
 }
 
 

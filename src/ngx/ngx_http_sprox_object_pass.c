@@ -405,6 +405,11 @@ ngx_http_sprox_pass_refused(ngx_http_sprox_object_t *o,
         return;
     }
 
+    if (o->part && status == 416) {
+        ngx_http_sprox_object_part_moved(o);
+        return;
+    }
+
     if (status == 404 && sprox_str_eq(f->error.code,
                                       sprox_str_lit("NoSuchKey")))
     {
@@ -431,6 +436,8 @@ ngx_http_sprox_object_part(ngx_http_sprox_object_t *o)
     ngx_http_sprox_fetch_t  *f;
 
     o->asked = 1;
+    o->known = 0;
+    o->part = 0;
 
     f = ngx_http_sprox_fetch_create(o->spec.origin, ngx_cycle->log);
     if (f == NULL) {
@@ -469,6 +476,7 @@ ngx_http_sprox_part_header(ngx_http_sprox_fetch_t *f)
 
     o->known = 1;
     o->part = 1;
+    o->part_of = o->object;
     o->parts = f->resp.parts_count > 0 ? f->resp.parts_count : 0;
     o->start = o->object.size ? range.first : 0;
     o->end = o->object.size ? range.last + 1 : 0;

@@ -38,6 +38,8 @@ struct ngx_http_sprox_object_s {
     sprox_range_t                   range;
     uint32_t                        part_number;
     uint64_t                        parts;      /* x-amz-mp-parts-count */
+    sprox_object_t                  part_of;    /* whose part start and end
+                                                   are, with part */
 
     ngx_http_sprox_probe_waiter_t   probe;
     int64_t                         proved;     /* when the catalog said so */
@@ -138,9 +140,13 @@ void ngx_http_sprox_object_pass_rest(ngx_http_sprox_object_t *o);
 /* Asks the origin where a part begins and ends, by HEAD. */
 void ngx_http_sprox_object_part(ngx_http_sprox_object_t *o);
 
+/* There is another version by now, with other parts: the same again. */
+void ngx_http_sprox_object_part_moved(ngx_http_sprox_object_t *o);
+
 /*
  * Conditions and range against the object: NGX_OK: start, end and *status
- * are set; NGX_DONE: the request was answered and finalised.
+ * are set; NGX_DONE: the request was answered and finalised, or where its
+ * part lies is asked again.
  */
 ngx_int_t ngx_http_sprox_object_check(ngx_http_sprox_object_t *o,
     ngx_uint_t *status);

@@ -409,7 +409,7 @@ class Worker:
                                          ("If-Unmodified-Since",)) \
                     and message != "scripted":
                 raise Finding(f"{ask}: 412 {message}")
-        elif status == 416 and ask.part > 1:
+        elif status == 416 and (ask.part > 1 or message == "scripted"):
             pass                        # fewer parts than there were
         elif status == 416:
             bound = SLACK + (ask.alias.bound or 1e9)
@@ -417,8 +417,7 @@ class Worker:
             first, last = ask.span or (0, None)
             fit = [s for s in sizes if (s > first if first is not None
                                         else s and last)]
-            if not ask.span or len(fit) == len(sizes) \
-                    and message != "scripted":
+            if not ask.span or len(fit) == len(sizes):
                 raise Finding(f"{ask}: 416 {message} {headers}, though it "
                               f"had {sizes}")
         elif status < 500 and status != 429:

@@ -135,8 +135,10 @@ class SoakOrigin(Origin):
             self.counters["faults"].value += 1
             kind = self.chance.choice(FAULTS)
             rule = kind(self.chance)
+            # what could not be told from the truth, or from sprox's own error
             if rule.status == 412 and "if-match" not in entry.headers \
                     or rule.status == 416 and "range" not in entry.headers \
+                    or rule.status == 500 and entry.method == "HEAD" \
                     or rule.status == 304 and (
                         "if-none-match" in entry.headers
                         or "if-modified-since" in entry.headers):

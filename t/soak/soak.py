@@ -61,6 +61,9 @@ HTTP = """
         read_timeout 2s;
         retries 2;
         keepalive @kept@;
+        max_connections 24;
+        max_fails 8;
+        fail_timeout 500ms;
     }
     sprox_origin safe {
         endpoint https://127.0.0.1:@safe@;
@@ -70,6 +73,7 @@ HTTP = """
         connect_timeout 2s;
         read_timeout 2s;
         keepalive @kept@;
+        fail_timeout 1s;
     }
     sprox_cache small;
     sprox_valid_missing 1s;
@@ -154,6 +158,7 @@ class Soak:
         self.folder = Path(tempfile.mkdtemp(prefix="sprox-soak-"))
         self.findings, self.events = [], Counter()
         self.counts, self.stale, self.memory = Counter(), Counter(), 0
+        self.lasted = 0
         self.state = State()
         self.keys = make_keys(options.largest * MIB)
         self.history = clients.SafeHistory(len(self.keys))
@@ -207,6 +212,7 @@ class Soak:
                                          n * THREADS, THREADS)
                             for n in range(self.options.processes)]
             self.disturb(time.monotonic() + self.options.seconds)
+            self.lasted = time.monotonic() - self.began
             self.state.set(faulty=False, changing=False)
             if not self.findings:
                 time.sleep(1)           # with all mended, the same clients
@@ -225,7 +231,7 @@ class Soak:
                    self.look: 1.0}
         for name in self.options.without:
             actions.pop(getattr(self, name))
-        now = began = time.monotonic()
+        now = began = self.began = time.monotonic()
         due = {action: now + self.chance.expovariate(1 / every)
                for action, every in actions.items()}
         told = now
@@ -426,7 +432,7 @@ class Soak:
         kinds = ", ".join(f"{n} {counts.get(n, 0)}" for n in clients.KINDS[0])
         ends = ", ".join(f"{n} {counts.get(n, 0)}" for n in
                          ("complete", "left", "short", "gone"))
-        print(f"soak of {self.options.seconds} s, seed {self.options.seed}: "
+        print(f"soak of {self.lasted:.0f} s, seed {self.options.seed}: "
               f"{total} requests ({kinds}); {counts.get('bytes', 0) >> 20} MiB"
               f"; bodies: {ends}; errors: {statuses}; "
               f"{self.counters['changes'].value} versions, "

@@ -238,7 +238,7 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("rows", nargs="*")
     options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--seconds", type=float, default=2)
+    options.add_argument("--seconds", type=int, default=2)
     options = options.parse_args()
     chosen = [name for name in ROWS if not options.rows or any(
         name.startswith(word) for word in options.rows)]

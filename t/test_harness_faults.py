@@ -167,6 +167,7 @@ def test_big_bodies_are_no_burden(origin):
         left = len(body)
         while left:
             left -= len(client.reader.some(1 << 20))
+    origin.journal.wait_idle()
     assert origin.journal.body_bytes() == len(body)
 
 

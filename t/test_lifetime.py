@@ -338,6 +338,7 @@ def test_who_waits_for_another_worker_outlives_a_reload(make_nginx, origin,
     for client in clients:
         assert client.read().body == blob(FILL)
         client.close()
+    origin.journal.wait_idle()
     assert origin.journal.body_bytes() == FILL
 
 

@@ -351,6 +351,21 @@ def test_stale_needs_the_slices(sprox, origin):
     fill(nginx)
 
 
+@pytest.mark.parametrize("how", OUTAGES)
+def test_stale_needs_the_headers(sprox, origin, how):
+    """What only a listing told has none, and an empty object no slice."""
+    nginx = sprox("sprox_valid 1m; sprox_stale 1m;")
+    origin.put("bkt", "empty", b"")
+    assert Lister(nginx.port, "bkt").all() == ["empty", "k"]
+    OUTAGES[how](origin)
+    for method in "GET", "HEAD":
+        response = nginx.request(method, "/bkt/empty", timeout=5)
+        assert response.status >= 500
+    assert statuses(nginx, 3)[1:] == ["MISS"] * 2
+    recover(origin, how)
+    fill(nginx, "empty", b"")
+
+
 @pytest.mark.parametrize("how", ["refused", "500", "silence"])
 def test_without_stale_an_outage_is_an_error(sprox, origin, how):
     nginx = sprox("sprox_valid 0;")

@@ -352,6 +352,20 @@ ngx_http_sprox_object_probed(ngx_event_t *ev)
 }
 
 
+/*
+ * What is known, from a listing, is not enough, and serves nobody while the
+ * origin fails: it is asked for the headers.
+ */
+
+void
+ngx_http_sprox_object_unheaded(ngx_http_sprox_object_t *o)
+{
+    o->known = 0;
+    ngx_http_sprox_object_drop_all(o);
+    ngx_http_sprox_object_probe(o, NULL, 0);
+}
+
+
 /* The origin fails: what is known serves for a while yet. */
 
 static ngx_int_t
@@ -362,7 +376,13 @@ ngx_http_sprox_object_stale(ngx_http_sprox_object_t *o)
 
     policy = &o->ctx->policy;
 
-    if (!o->known || policy->stale == 0 || (o->head && !o->object.headed)) {
+    if (!o->known || policy->stale == 0) {
+        return NGX_DECLINED;
+    }
+
+    /* what only a listing told has no headers, and no slice may tell them */
+
+    if (!o->object.headed && (o->head || o->object.size == 0)) {
         return NGX_DECLINED;
     }
 
@@ -401,7 +421,7 @@ ngx_http_sprox_object_answer(ngx_http_sprox_object_t *o)
     if (o->head || o->start == o->end) {
 
         if (!o->object.headed) {
-            ngx_http_sprox_object_probe(o, NULL, 0);
+            ngx_http_sprox_object_unheaded(o);
             return;
         }
 

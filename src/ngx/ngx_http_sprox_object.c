@@ -375,6 +375,7 @@ ngx_http_sprox_object_stale(ngx_http_sprox_object_t *o)
     ngx_http_sprox_policy_t  *policy;
 
     policy = &o->ctx->policy;
+    o->ctx->stale = 0;
 
     if (!o->known || policy->stale == 0) {
         return NGX_DECLINED;
@@ -382,7 +383,9 @@ ngx_http_sprox_object_stale(ngx_http_sprox_object_t *o)
 
     /* what only a listing told has no headers, and no slice may tell them */
 
-    if (!o->object.headed && (o->head || o->object.size == 0)) {
+    if (!o->object.headed
+        && (o->head || o->object.size == 0 || o->unheaded))
+    {
         return NGX_DECLINED;
     }
 

@@ -95,6 +95,7 @@ struct ngx_http_sprox_object_s {
     unsigned                        renewed:1;
     unsigned                        asked:1;    /* a probe was needed */
     unsigned                        passing:1;
+    unsigned                        unheaded:1; /* no slice told headers */
     unsigned                        rest:1;     /* what slices began */
     unsigned                        pass_ended:1;
 };

@@ -500,8 +500,12 @@ def test_a_part_of_an_object_that_never_rests(make_nginx, origin):
     change(None)
     origin.script(method="GET", before=change)
     response = nginx.get("/bucket/key?partNumber=2")
-    assert (response.status, error_code(response)) \
-        == (503, "ServiceUnavailable")
+    if response.status == 206:          # it came in between two changes
+        assert response.body in [body[PARTS[0]:PARTS[0] + PARTS[1]]
+                                 for body in made]
+    else:
+        assert (response.status, error_code(response)) \
+            == (503, "ServiceUnavailable")
     assert origin.count() < 12
 
 

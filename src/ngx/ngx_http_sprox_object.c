@@ -383,9 +383,7 @@ ngx_http_sprox_object_stale(ngx_http_sprox_object_t *o)
 
     /* what only a listing told has no headers, and no slice may tell them */
 
-    if (!o->object.headed
-        && (o->head || o->object.size == 0 || o->unheaded))
-    {
+    if (!o->object.headed && (o->head || o->object.size == 0)) {
         return NGX_DECLINED;
     }
 

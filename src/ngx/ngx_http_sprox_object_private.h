@@ -95,7 +95,6 @@ struct ngx_http_sprox_object_s {
     unsigned                        renewed:1;
     unsigned                        asked:1;    /* a probe was needed */
     unsigned                        passing:1;
-    unsigned                        unheaded:1; /* no slice told headers */
     unsigned                        rest:1;     /* what slices began */
     unsigned                        pass_ended:1;
 };
@@ -107,6 +106,9 @@ void ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o);
 /* Asks the origin: known for a condition or NULL, get: by GET. */
 void ngx_http_sprox_object_probe(ngx_http_sprox_object_t *o,
     const sprox_object_t *known, ngx_uint_t get);
+
+/* The object is known, but for its headers: asks the origin. */
+void ngx_http_sprox_object_unheaded(ngx_http_sprox_object_t *o);
 
 /* The object is known: conditions, range, header, body. */
 void ngx_http_sprox_object_answer(ngx_http_sprox_object_t *o);

@@ -75,9 +75,7 @@ ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
                 rc = ngx_http_sprox_object_learn(o);
 
                 if (rc == NGX_DECLINED) {
-                    o->unheaded = 1;
-                    ngx_http_sprox_object_drop_all(o);
-                    ngx_http_sprox_object_probe(o, NULL, 0);
+                    ngx_http_sprox_object_unheaded(o);
                     return;
                 }
 

@@ -4,9 +4,9 @@ overrides; against the scripted origin and against a real store.
 """
 
 import datetime
+import hashlib
 import itertools
 import os
-import hashlib
 import random
 import re
 

@@ -44,6 +44,7 @@ MEMORY = 16 << 20               # private memory of a worker, at the most
 GROWTH = 2 << 20                # of it, while all that is read is right
 KEPT = 16                       # connections to the origin, idle, a worker
 ORIGINS = 2
+ZONES = "ram", "cache", "brief"     # their folders
 LINGER = 6                      # worker_shutdown_timeout, seconds
 
 HTTP = """
@@ -51,6 +52,8 @@ HTTP = """
                      max_size=64m inactive=1h use_temp_path=off;
     proxy_cache_path @dir@/brief levels=1:2 keys_zone=brief:2m
                      max_size=400m inactive=4s use_temp_path=off;
+    proxy_cache_path @dir@/ram levels=1:2 keys_zone=ram:1m
+                     max_size=16m inactive=1h use_temp_path=off;
     sprox_catalog zone=soak:512k;
     sprox_origin store {
         endpoint http://127.0.0.1:@store@;
@@ -83,8 +86,9 @@ HTTP = """
 
     sprox_alias always { target store://soak-data/; valid 0; valid_missing 0; }
     sprox_alias second { target store://soak-data/; valid 1s; list cached 1s;
-                         slice 64k; fill 256k; cache brief; }
-    sprox_alias bridge { target store://soak-data/; valid 2s; stale 3s; }
+                         slice 64k; fill 256k; cache ram brief; }
+    sprox_alias bridge { target store://soak-data/; valid 2s; stale 3s;
+                         cache ram small; }
     sprox_alias hour   { target store://soak-data/; valid 1h; valid_missing 0;
                          slice 512k; fill 2m; cache brief; }
     sprox_alias bypass { target store://soak-data/; cache off; valid 1s; }
@@ -274,7 +278,7 @@ class Soak:
 
     def spoil(self) -> None:
         """Somebody deletes a file of the cache, or cuts it short."""
-        files = [p for name in ("cache", "brief")
+        files = [p for name in ZONES
                  for p in (self.nginx.dir / name).glob("*/*/*")
                  if re.fullmatch("[0-9a-f]{32}", p.name)]
         if not files:
@@ -394,13 +398,13 @@ class Soak:
                        f"to close: {self.left(pid)}")
 
     def temporary_files(self) -> list:
-        return [p for name in ("cache", "brief")
+        return [p for name in ZONES
                 for p in (self.nginx.dir / name).rglob("*.*") if p.is_file()]
 
     def left(self, pid: int) -> list:
         """Descriptors of a worker that is idle, and has no use for them."""
         fds = self.nginx.fds(pid).values()
-        files = [n for n in fds if re.search(r"/(cache|brief)/", n)]
+        files = [n for n in fds if re.search(f"/({'|'.join(ZONES)})/", n)]
         bad = [n for n in files if re.search(r"\.\d{10}( |$)", n)]
         if len(files) > 100:            # open_file_cache max
             bad += files

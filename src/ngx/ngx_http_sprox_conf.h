@@ -226,7 +226,7 @@ ngx_http_sprox_alias_t *ngx_http_sprox_alias_find(
     sprox_buf_t *to_bucket, sprox_buf_t *to_key);
 
 
-/* _conf_policy.c */
+/* _conf_policy.c; the setters but that of `cache` are in _conf_words.c */
 
 char *ngx_http_sprox_set_cache(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

@@ -116,8 +116,8 @@ static ngx_command_t  ngx_http_sprox_commands[] = {
                                ngx_http_sprox_set_read_ahead),
     ngx_http_sprox_policy_word("reload", NGX_CONF_ANY,
                                ngx_http_sprox_set_unsupported),
-    ngx_http_sprox_policy_word("head", NGX_CONF_ANY,
-                               ngx_http_sprox_set_unsupported),
+    ngx_http_sprox_policy_word("head", NGX_CONF_TAKE1,
+                               ngx_http_sprox_set_head),
 
     /* in sprox_origin */
 

@@ -399,7 +399,10 @@ MISTAKES = {
         "sprox_read_ahead 1g; #!", 'invalid value "1g" in "sprox_read_ahead"',
         "write a size up to 256m"),
     "head": (
-        alias(f"{T} head listing;"), '"head"', "not supported yet"),
+        alias(f"{T} head maybe;"), 'invalid value "maybe" in "head"',
+        '"origin" or "listing"'),
+    "head-twice": (
+        alias(f"{T} head listing; head origin;"), '"head"', "duplicate"),
 
     # the rest
     "catalog": ("sprox_catalog zone=cat; #!", "invalid parameter",

@@ -32,6 +32,9 @@ typedef struct ngx_http_sprox_object_s   ngx_http_sprox_object_t;
 #define NGX_HTTP_SPROX_LIST_CACHED       1
 #define NGX_HTTP_SPROX_LIST_OFF          2
 
+#define NGX_HTTP_SPROX_HEAD_ORIGIN       0
+#define NGX_HTTP_SPROX_HEAD_LISTING      1
+
 
 /*
  * The policy words.  Each is unset (NGX_CONF_UNSET...) until something
@@ -49,6 +52,7 @@ typedef struct {
     size_t        read_ahead;
     ngx_uint_t    list;
     time_t        list_valid;       /* of "cached TIME" */
+    ngx_uint_t    head;
 } ngx_http_sprox_policy_t;
 
 

@@ -244,6 +244,8 @@ char *ngx_http_sprox_set_read_ahead(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_sprox_set_list(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_sprox_set_head(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 void ngx_http_sprox_policy_unset(ngx_http_sprox_policy_t *policy);
 

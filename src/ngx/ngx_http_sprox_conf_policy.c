@@ -45,6 +45,7 @@ ngx_http_sprox_policy_unset(ngx_http_sprox_policy_t *policy)
     policy->read_ahead = NGX_CONF_UNSET_SIZE;
     policy->list = NGX_CONF_UNSET_UINT;
     policy->list_valid = 0;
+    policy->head = NGX_CONF_UNSET_UINT;
 }
 
 
@@ -84,6 +85,10 @@ ngx_http_sprox_policy_merge(ngx_http_sprox_policy_t *policy,
         policy->list = outer->list;
         policy->list_valid = outer->list_valid;
     }
+
+    if (policy->head == NGX_CONF_UNSET_UINT) {
+        policy->head = outer->head;
+    }
 }
 
 
@@ -101,6 +106,7 @@ ngx_http_sprox_policy_defaults(ngx_http_sprox_policy_t *policy)
     defaults.read_ahead = NGX_HTTP_SPROX_READ_AHEAD;
     defaults.list = NGX_HTTP_SPROX_LIST_ORIGIN;
     defaults.list_valid = 0;
+    defaults.head = NGX_HTTP_SPROX_HEAD_ORIGIN;
 
     ngx_http_sprox_policy_merge(policy, &defaults);
 

@@ -253,3 +253,34 @@ ngx_http_sprox_set_list(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     return NGX_CONF_ERROR;
 }
+
+
+char *
+ngx_http_sprox_set_head(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_sprox_loc_conf_t  *slcf = conf;
+
+    ngx_str_t  *value;
+
+    if (slcf->policy.head != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "origin") == 0) {
+        slcf->policy.head = NGX_HTTP_SPROX_HEAD_ORIGIN;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "listing") == 0) {
+        slcf->policy.head = NGX_HTTP_SPROX_HEAD_LISTING;
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"%V\": write \"origin\" or "
+                       "\"listing\"", &value[1], &cmd->name);
+
+    return NGX_CONF_ERROR;
+}

@@ -26,6 +26,7 @@ static void ngx_http_sprox_object_ask(ngx_http_request_t *r,
     ngx_http_sprox_object_t *o);
 static sprox_str_t ngx_http_sprox_object_field(ngx_http_request_t *r,
     ngx_table_elt_t *h);
+static ngx_uint_t ngx_http_sprox_object_wants(ngx_http_sprox_object_t *o);
 static void ngx_http_sprox_object_probed(ngx_event_t *ev);
 static ngx_int_t ngx_http_sprox_object_stale(ngx_http_sprox_object_t *o);
 static void ngx_http_sprox_object_leave(ngx_http_sprox_object_t *o);
@@ -230,12 +231,26 @@ ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o)
         return;
     }
 
-    if (o->head && !object.headed) {
+    if (o->head && ngx_http_sprox_object_wants(o)) {
         ngx_http_sprox_object_probe(o, NULL, 0);
         return;
     }
 
     ngx_http_sprox_object_answer(o);
+}
+
+
+/*
+ * Whether an answer without a body lacks headers that are not known; for a
+ * HEAD the policy may say that what a listing told will do.
+ */
+
+static ngx_uint_t
+ngx_http_sprox_object_wants(ngx_http_sprox_object_t *o)
+{
+    return !o->object.headed
+           && !(o->head
+                && o->ctx->policy.head == NGX_HTTP_SPROX_HEAD_LISTING);
 }
 
 
@@ -255,7 +270,7 @@ ngx_http_sprox_object_probe(ngx_http_sprox_object_t *o,
         known = NULL;
         get = 0;
 
-    } else if (known && o->head && !known->headed) {
+    } else if (known && o->head && ngx_http_sprox_object_wants(o)) {
 
         /* a 304 brings no headers: without them no condition is sent */
 
@@ -311,7 +326,7 @@ ngx_http_sprox_object_probed(ngx_event_t *ev)
             break;
         }
 
-        if (o->head && !o->object.headed) {
+        if (o->head && ngx_http_sprox_object_wants(o)) {
 
             /* joined the renewal of what only a listing had told */
 
@@ -383,7 +398,7 @@ ngx_http_sprox_object_stale(ngx_http_sprox_object_t *o)
 
     /* what only a listing told has no headers, and no slice may tell them */
 
-    if (!o->object.headed && (o->head || o->object.size == 0)) {
+    if ((o->head || o->object.size == 0) && ngx_http_sprox_object_wants(o)) {
         return NGX_DECLINED;
     }
 
@@ -421,7 +436,7 @@ ngx_http_sprox_object_answer(ngx_http_sprox_object_t *o)
 
     if (o->head || o->start == o->end) {
 
-        if (!o->object.headed) {
+        if (ngx_http_sprox_object_wants(o)) {
             ngx_http_sprox_object_unheaded(o);
             return;
         }

@@ -270,7 +270,7 @@ ngx_http_sprox_stream_visible(ngx_http_sprox_stream_t *s,
         /* a page that ended with a common prefix: what lies below it is out */
 
         if (l->req.delimiter.len && !item->is_prefix
-            && after.len > l->req.prefix.len
+            && after.len >= l->req.prefix.len + l->req.delimiter.len
             && sprox_str_ends(after, l->req.delimiter)
             && sprox_str_starts(item->key, after))
         {

@@ -42,6 +42,9 @@ typedef struct {
 typedef u_char  ngx_http_sprox_store_t[SPROX_MD5_LEN];
 
 
+#define ngx_http_sprox_catalog()  (ngx_http_sprox_zone->sh->catalog)
+
+
 static ngx_int_t ngx_http_sprox_zone_init(ngx_shm_zone_t *shm_zone,
     void *data);
 static ngx_int_t ngx_http_sprox_zone_store(ngx_http_sprox_origin_t *origin,
@@ -49,6 +52,9 @@ static ngx_int_t ngx_http_sprox_zone_store(ngx_http_sprox_origin_t *origin,
 static sprox_rc_t ngx_http_sprox_zone_space_locked(
     ngx_http_sprox_origin_t *origin, sprox_str_t bucket, int create,
     uint32_t *space);
+static sprox_rc_t ngx_http_sprox_zone_enter(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, int create, uint32_t *space);
+static void ngx_http_sprox_zone_leave(void);
 
 
 /* Of this worker. */
@@ -243,9 +249,43 @@ ngx_http_sprox_zone_space_locked(ngx_http_sprox_origin_t *origin,
     p = ngx_cpymem(p, ngx_http_sprox_stores[origin->index], SPROX_MD5_LEN);
     p = ngx_cpymem(p, bucket.data, bucket.len);
 
-    return sprox_catalog_space_locked(ngx_http_sprox_zone->sh->catalog,
+    return sprox_catalog_space_locked(ngx_http_sprox_catalog(),
                                       sprox_str_make(name, p - name), create,
                                       space);
+}
+
+
+/*
+ * Takes the lock and finds the space; ngx_http_sprox_zone_leave() follows
+ * when it is SPROX_OK.
+ */
+
+static sprox_rc_t
+ngx_http_sprox_zone_enter(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, int create, uint32_t *space)
+{
+    sprox_rc_t  rc;
+
+    if (ngx_http_sprox_zone == NULL) {
+        return create ? SPROX_FULL : SPROX_NOT_FOUND;
+    }
+
+    ngx_shmtx_lock(&ngx_http_sprox_zone->shpool->mutex);
+
+    rc = ngx_http_sprox_zone_space_locked(origin, bucket, create, space);
+
+    if (rc != SPROX_OK) {
+        ngx_http_sprox_zone_leave();
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_http_sprox_zone_leave(void)
+{
+    ngx_shmtx_unlock(&ngx_http_sprox_zone->shpool->mutex);
 }
 
 
@@ -253,28 +293,19 @@ sprox_rc_t
 ngx_http_sprox_zone_get(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
     sprox_str_t key, sprox_object_t *object, uint8_t *buf)
 {
-    uint32_t                space;
-    sprox_rc_t              rc;
-    ngx_http_sprox_zone_t  *zone;
+    uint32_t    space;
+    sprox_rc_t  rc;
 
-    zone = ngx_http_sprox_zone;
-
-    if (zone == NULL) {
+    if (ngx_http_sprox_zone_enter(origin, bucket, 0, &space) != SPROX_OK) {
         return SPROX_NOT_FOUND;
     }
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    rc = sprox_catalog_get_locked(ngx_http_sprox_catalog(), space, key,
+                                  object, buf);
 
-    rc = ngx_http_sprox_zone_space_locked(origin, bucket, 0, &space);
+    ngx_http_sprox_zone_leave();
 
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_get_locked(zone->sh->catalog, space, key, object,
-                                      buf);
-    }
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    return rc == SPROX_OK ? SPROX_OK : SPROX_NOT_FOUND;
+    return rc;
 }
 
 
@@ -282,25 +313,16 @@ sprox_rc_t
 ngx_http_sprox_zone_put(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
     sprox_str_t key, const sprox_object_t *object)
 {
-    uint32_t                space;
-    sprox_rc_t              rc;
-    ngx_http_sprox_zone_t  *zone;
+    uint32_t    space;
+    sprox_rc_t  rc;
 
-    zone = ngx_http_sprox_zone;
-
-    if (zone == NULL) {
-        return SPROX_FULL;
-    }
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    rc = ngx_http_sprox_zone_space_locked(origin, bucket, 1, &space);
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 1, &space);
 
     if (rc == SPROX_OK) {
-        rc = sprox_catalog_put_locked(zone->sh->catalog, space, key, object);
+        rc = sprox_catalog_put_locked(ngx_http_sprox_catalog(), space, key,
+                                      object);
+        ngx_http_sprox_zone_leave();
     }
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
 
     return rc;
 }
@@ -310,27 +332,40 @@ sprox_rc_t
 ngx_http_sprox_zone_remove(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_str_t key)
 {
-    uint32_t                space;
-    sprox_rc_t              rc;
-    ngx_http_sprox_zone_t  *zone;
+    uint32_t    space;
+    sprox_rc_t  rc;
 
-    zone = ngx_http_sprox_zone;
-
-    if (zone == NULL) {
+    if (ngx_http_sprox_zone_enter(origin, bucket, 0, &space) != SPROX_OK) {
         return SPROX_NOT_FOUND;
     }
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    rc = sprox_catalog_remove_locked(ngx_http_sprox_catalog(), space, key);
 
-    rc = ngx_http_sprox_zone_space_locked(origin, bucket, 0, &space);
+    ngx_http_sprox_zone_leave();
 
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_remove_locked(zone->sh->catalog, space, key);
+    return rc;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_list(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
+    sprox_catalog_cursor_t *cursor, size_t n, sprox_catalog_visit_pt visit,
+    void *data)
+{
+    uint32_t    space;
+    sprox_rc_t  rc;
+
+    if (ngx_http_sprox_zone_enter(origin, bucket, 0, &space) != SPROX_OK) {
+        return SPROX_NOT_FOUND;
     }
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    rc = sprox_catalog_list_locked(ngx_http_sprox_catalog(), space, cursor,
+                                   ngx_min(n, NGX_HTTP_SPROX_ZONE_STEP),
+                                   visit, data);
 
-    return rc == SPROX_OK ? SPROX_OK : SPROX_NOT_FOUND;
+    ngx_http_sprox_zone_leave();
+
+    return rc;
 }
 
 
@@ -348,7 +383,7 @@ ngx_http_sprox_zone_stats(sprox_catalog_stats_t *stats)
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    sprox_catalog_stats_locked(zone->sh->catalog, stats);
+    sprox_catalog_stats_locked(ngx_http_sprox_catalog(), stats);
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 }

@@ -14,6 +14,9 @@
 /* Smallest zone: the slab's own pages and the core's minimum. */
 #define NGX_HTTP_SPROX_ZONE_MIN   (512 * 1024)
 
+/* Records that are looked at in one holding of the lock, at most. */
+#define NGX_HTTP_SPROX_ZONE_STEP  256
+
 
 /* Configuration: makes the zone; NULL: an [emerg] line was written. */
 ngx_shm_zone_t *ngx_http_sprox_zone_add(ngx_conf_t *cf, ngx_str_t *name,
@@ -37,6 +40,15 @@ sprox_rc_t ngx_http_sprox_zone_put(ngx_http_sprox_origin_t *origin,
 
 sprox_rc_t ngx_http_sprox_zone_remove(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_str_t key);
+
+/*
+ * One step of a listing; see sprox_catalog_list_locked().  Looks at
+ * NGX_HTTP_SPROX_ZONE_STEP records at most.  Without a zone, or an object of
+ * that bucket, SPROX_NOT_FOUND.
+ */
+sprox_rc_t ngx_http_sprox_zone_list(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_catalog_cursor_t *cursor, size_t n,
+    sprox_catalog_visit_pt visit, void *data);
 
 void ngx_http_sprox_zone_stats(sprox_catalog_stats_t *stats);
 

@@ -141,6 +141,8 @@ step(sprox_catalog_t *cat, const uint32_t spaces[2], const uint8_t *op)
     sprox_str_t     key, after;
     sprox_object_t  o;
 
+    sprox_catalog_cursor_t  cursor;
+
     space = spaces[op[0] >> 7];
     key = make_key(key_buf, op[1]);
 
@@ -161,10 +163,10 @@ step(sprox_catalog_t *cat, const uint32_t spaces[2], const uint8_t *op)
         scan.last_len = after.len;
         scan.any = 1;
 
-        rc = sprox_catalog_scan_locked(cat, space, key, after, op[3],
-                                       on_object, &scan);
-        assert(rc == SPROX_DONE ? scan.n <= op[3]
-                                : rc == SPROX_AGAIN && scan.n == op[3]);
+        sprox_catalog_cursor_init(&cursor, key, sprox_str_null, after);
+        rc = sprox_catalog_list_locked(cat, space, &cursor, op[3], on_object,
+                                       &scan);
+        assert((rc == SPROX_DONE || rc == SPROX_AGAIN) && scan.n <= op[3]);
         return;
 
     case 2:

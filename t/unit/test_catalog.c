@@ -107,8 +107,7 @@ test_spaces(void **state)
                          SPROX_NOT_FOUND);
         assert_int_equal(sprox_catalog_remove_locked(cat, n, S("k")),
                          SPROX_NOT_FOUND);
-        assert_int_equal(sprox_catalog_scan_locked(cat, n, S(""), S(""), 1,
-                                                   NULL, NULL),
+        assert_int_equal(walk(cat, n, S(""), S(""), 1, NULL, NULL),
                          SPROX_NOT_FOUND);
     }
 
@@ -539,192 +538,6 @@ test_size(void **state)
 }
 
 
-typedef struct {
-    size_t       n;
-    size_t       stop;
-    uint8_t      last[SPROX_KEY_MAX];
-    sprox_str_t  key;
-    char         text[256];         /* keys, each with a ',' */
-} seen_t;
-
-
-static sprox_rc_t
-on_object(void *data, sprox_str_t key, const sprox_object_t *o)
-{
-    seen_t  *seen = data;
-
-    assert_str(o->etag, MD5);
-    assert_int_equal(o->size, key.len);
-
-    memcpy(seen->last, key.data, key.len);
-    seen->key = sprox_str_make(seen->last, key.len);
-
-    if (key.len < 16) {
-        strncat(seen->text, (const char *) key.data, key.len);
-        strcat(seen->text, ",");
-    }
-
-    return ++seen->n == seen->stop ? SPROX_LIMIT : SPROX_OK;
-}
-
-
-static void
-test_scan(void **state)
-{
-    size_t            i, n;
-    seen_t            seen;
-    uint32_t          s;
-    sprox_rc_t        rc;
-    sprox_object_t    o;
-    sprox_catalog_t  *cat;
-
-    static const char  *keys[] = {
-        "b/2", "a", "b/1", "b", "c", "b/10", "b0", "b/", "a\xff", "\xff",
-        "b/3/x", "gone", "b/gone", ""
-    };
-
-    static const struct {
-        const char  *prefix, *after;
-        size_t       n;
-        sprox_rc_t   rc;
-        const char  *text;
-    } scans[] = {
-        { "", "", 99, SPROX_DONE,
-          "a,a\xff,b,b/,b/1,b/10,b/2,b/3/x,b0,c,\xff," },
-        { "b/", "", 99, SPROX_DONE, "b/,b/1,b/10,b/2,b/3/x," },
-        { "b/", "a", 99, SPROX_DONE, "b/,b/1,b/10,b/2,b/3/x," },
-        { "b/", "b/", 99, SPROX_DONE, "b/1,b/10,b/2,b/3/x," },
-        { "b/", "b/1", 99, SPROX_DONE, "b/10,b/2,b/3/x," },
-        { "b/", "b/1", 2, SPROX_AGAIN, "b/10,b/2," },
-        { "b/", "b/1", 3, SPROX_DONE, "b/10,b/2,b/3/x," },
-        { "b/", "b/11", 99, SPROX_DONE, "b/2,b/3/x," },
-        { "b/", "b/\xff", 99, SPROX_DONE, "" },
-        { "b/", "c", 99, SPROX_DONE, "" },
-        { "b/", "\xff\xff", 99, SPROX_DONE, "" },
-        { "b/1", "", 99, SPROX_DONE, "b/1,b/10," },
-        { "", "b0", 99, SPROX_DONE, "c,\xff," },
-        { "", "c", 0, SPROX_AGAIN, "" },
-        { "", "\xff", 0, SPROX_DONE, "" },
-        { "\xff", "", 1, SPROX_DONE, "\xff," },
-        { "\xff\xff", "", 1, SPROX_DONE, "" },
-        { "x", "", 1, SPROX_DONE, "" },
-        { "gone", "", 1, SPROX_DONE, "" },
-        { "b/1", "b/2", 1, SPROX_DONE, "" },
-    };
-
-    (void) state;
-
-    cat = make(SPROX_CATALOG_SIZE_MIN);
-    s = space(cat, "s");
-
-    for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        o = object(MD5, strlen(keys[i]), 1);
-        o.absent = strstr(keys[i], "gone") != NULL;
-        sprox_catalog_put_locked(cat, s,
-            sprox_str_make(keys[i], strlen(keys[i])), &o);
-    }
-
-    check(cat);
-
-    for (i = 0; i < sizeof(scans) / sizeof(scans[0]); i++) {
-        memset(&seen, 0, sizeof(seen));
-        rc = sprox_catalog_scan_locked(cat, s,
-                 sprox_str_make(scans[i].prefix, strlen(scans[i].prefix)),
-                 sprox_str_make(scans[i].after, strlen(scans[i].after)),
-                 scans[i].n, on_object, &seen);
-
-        assert_string_equal(seen.text, scans[i].text);
-        assert_int_equal(rc, scans[i].rc);
-    }
-
-    /* the visitor's own code ends it */
-
-    memset(&seen, 0, sizeof(seen));
-    seen.stop = 3;
-    assert_int_equal(sprox_catalog_scan_locked(cat, s, S(""), S(""), 9,
-                                               on_object, &seen),
-                     SPROX_LIMIT);
-    assert_int_equal(seen.n, 3);
-
-    /* step by step, with changes between */
-
-    memset(&seen, 0, sizeof(seen));
-    seen.key = sprox_str_make(seen.last, 0);
-
-    for (n = 0; /* void */ ; n++) {
-        rc = sprox_catalog_scan_locked(cat, s, S("b"), seen.key, 1, on_object,
-                                       &seen);
-        if (rc == SPROX_DONE) {
-            break;
-        }
-
-        assert_int_equal(rc, SPROX_AGAIN);
-        assert_int_equal(sprox_catalog_remove_locked(cat, s, seen.key),
-                         SPROX_OK);
-    }
-
-    assert_string_equal(seen.text, "b,b/,b/1,b/10,b/2,b/3/x,b0,");
-    check(cat);
-
-    free(cat);
-}
-
-
-static void
-test_keys(void **state)
-{
-    size_t            i, j;
-    seen_t            seen;
-    uint32_t          s;
-    sprox_object_t    o, got;
-    sprox_catalog_t  *cat;
-
-    /* in byte order; NULs inside, prefixes of each other, bytes above 0x7f */
-
-    static uint8_t            zeros[1024], ones[1024];
-    static const sprox_str_t  keys[] = {
-        { 0, zeros }, { 1, zeros }, { 2, zeros }, { 1024, zeros },
-        sprox_str("\0\1"), sprox_str("\0a\0"), sprox_str("\n"),
-        sprox_str("a"), sprox_str("a\0"), sprox_str("a\0b"), sprox_str("ab"),
-        sprox_str("\x7f"), sprox_str("\x80"), sprox_str("\xc3\xa9"),
-        { 1, ones }, { 1023, ones }, { 1024, ones }
-    };
-
-    (void) state;
-
-    memset(ones, 0xff, sizeof(ones));
-
-    cat = make(SPROX_CATALOG_SIZE_MIN);
-    s = space(cat, "s");
-
-    for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        j = i * 7 % (sizeof(keys) / sizeof(keys[0]));
-        o = object(MD5, keys[j].len, 1);
-        assert_int_equal(sprox_catalog_put_locked(cat, s, keys[j], &o),
-                         SPROX_OK);
-        check(cat);
-    }
-
-    memset(&seen, 0, sizeof(seen));
-
-    for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        assert_int_equal(sprox_catalog_get_locked(cat, s, keys[i], &got, buf),
-                         SPROX_OK);
-        assert_int_equal(got.size, keys[i].len);
-
-        /* no key is less than the empty one, which is never scanned */
-
-        if (i) {
-            (void) sprox_catalog_scan_locked(cat, s, S(""), keys[i - 1], 1,
-                                             on_object, &seen);
-            assert_true(sprox_str_eq(seen.key, keys[i]));
-        }
-    }
-
-    free(cat);
-}
-
-
 int
 main(void)
 {
@@ -736,8 +549,6 @@ main(void)
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_size),
-        cmocka_unit_test(test_scan),
-        cmocka_unit_test(test_keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

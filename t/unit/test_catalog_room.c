@@ -61,8 +61,7 @@ test_evict(void **state)
     assert_int_equal(sprox_catalog_put_locked(cat, s, numbered(2), &o),
                      SPROX_OK);
     seen = 0;
-    sprox_catalog_scan_locked(cat, s2, numbered(3), S(""), 1, on_object,
-                              &seen);
+    walk(cat, s2, numbered(3), S(""), 1, on_object, &seen);
     assert_int_equal(seen, 1);
 
     for (i = 1; i <= 100; i++) {
@@ -377,8 +376,7 @@ test_mark(void **state)
             break;
 
         case 3:
-            assert_int_equal(sprox_catalog_scan_locked(cat, s, S(""), S(""),
-                                                       9, on_object, NULL),
+            assert_int_equal(walk(cat, s, S(""), S(""), 9, on_object, NULL),
                              SPROX_NOT_FOUND);
             break;
 

@@ -60,6 +60,20 @@ check(sprox_catalog_t *cat)
 }
 
 
+/* One step of a listing without a delimiter. */
+
+static inline sprox_rc_t
+walk(sprox_catalog_t *cat, uint32_t s, sprox_str_t prefix, sprox_str_t after,
+    size_t n, sprox_catalog_visit_pt visit, void *data)
+{
+    sprox_catalog_cursor_t  cursor;
+
+    sprox_catalog_cursor_init(&cursor, prefix, sprox_str_null, after);
+
+    return sprox_catalog_list_locked(cat, s, &cursor, n, visit, data);
+}
+
+
 static inline sprox_object_t
 object(const char *etag, uint64_t size, int64_t proved)
 {

@@ -20,8 +20,6 @@
  * compiler's barrier will do), and the next to come empties the catalog.
  */
 
-#include <stdatomic.h>
-
 #include "sprox_zone.h"
 
 
@@ -30,22 +28,6 @@
 #define SPACES_PART        16            /* of the memory */
 #define SPACES_SIZE_MAX    (24 * 1024 * 1024)
 #define SPACE_SIZE_TYPICAL 128           /* decides how many numbers */
-
-
-static void
-mark(sprox_catalog_t *cat)
-{
-    cat->changing = 1;
-    atomic_signal_fence(memory_order_seq_cst);
-}
-
-
-static void
-unmark(sprox_catalog_t *cat)
-{
-    atomic_signal_fence(memory_order_seq_cst);
-    cat->changing = 0;
-}
 
 
 /* Lays out an empty catalog; epoch and counters stay. */
@@ -103,7 +85,7 @@ sprox_catalog_create(void *memory, size_t size)
     /* an attach() that comes too early must find nothing */
 
     cat->magic = 0;
-    mark(cat);
+    sprox_zone_mark(cat);
 
     cat->format = SPROX_CATALOG_FORMAT;
     cat->size = size;
@@ -112,7 +94,7 @@ sprox_catalog_create(void *memory, size_t size)
     cat->evicted = 0;
 
     format(cat);
-    unmark(cat);
+    sprox_zone_unmark(cat);
 
     cat->magic = SPROX_CATALOG_MAGIC;
 
@@ -136,22 +118,16 @@ sprox_catalog_attach(void *memory, size_t size)
 }
 
 
-/* First in each function that holds the lock. */
-
-static void
-enter(sprox_catalog_t *cat)
+void
+sprox_zone_empty(sprox_catalog_t *cat)
 {
-    if (!cat->changing) {
-        return;
-    }
-
     /* the mark stays set until all is whole: this may be killed as well */
 
     cat->emptied++;
     cat->epoch++;
 
     format(cat);
-    unmark(cat);
+    sprox_zone_unmark(cat);
 }
 
 
@@ -163,7 +139,7 @@ sprox_catalog_space_locked(sprox_catalog_t *cat, sprox_str_t name, int create,
     sprox_space_t     *s;
     sprox_map_path_t   path;
 
-    enter(cat);
+    sprox_zone_enter(cat);
 
     ref = sprox_map_find(cat, cat->spaces_root, name, &path);
 
@@ -188,7 +164,7 @@ sprox_catalog_space_locked(sprox_catalog_t *cat, sprox_str_t name, int create,
         return SPROX_FULL;
     }
 
-    mark(cat);
+    sprox_zone_mark(cat);
 
     cat->spaces_next += units;
     cat->spaces_n++;
@@ -207,7 +183,7 @@ sprox_catalog_space_locked(sprox_catalog_t *cat, sprox_str_t name, int create,
 
     sprox_map_insert(cat, &cat->spaces_root, ref, &path);
 
-    unmark(cat);
+    sprox_zone_unmark(cat);
 
     *space = s->number;
 
@@ -218,7 +194,7 @@ sprox_catalog_space_locked(sprox_catalog_t *cat, sprox_str_t name, int create,
 uint64_t
 sprox_catalog_epoch_locked(sprox_catalog_t *cat)
 {
-    enter(cat);
+    sprox_zone_enter(cat);
 
     return cat->epoch;
 }
@@ -236,7 +212,7 @@ sprox_catalog_put_locked(sprox_catalog_t *cat, uint32_t number,
     sprox_object_t     known, plain;
     sprox_map_path_t   path;
 
-    enter(cat);
+    sprox_zone_enter(cat);
 
     space = sprox_zone_space(cat, number);
     if (space == NULL) {
@@ -254,7 +230,7 @@ sprox_catalog_put_locked(sprox_catalog_t *cat, uint32_t number,
     put.ref = 0;
     put.old = sprox_map_find(cat, space->root, key, &path);
 
-    mark(cat);
+    sprox_zone_mark(cat);
 
     if (put.old) {
         sprox_zone_use(cat, put.old);
@@ -268,7 +244,7 @@ sprox_catalog_put_locked(sprox_catalog_t *cat, uint32_t number,
                     : sprox_object_merge(&known, &plain);
 
         } else if (plain.proved < known.proved) {
-            unmark(cat);
+            sprox_zone_unmark(cat);
             return SPROX_DONE;
         }
     }
@@ -281,7 +257,7 @@ sprox_catalog_put_locked(sprox_catalog_t *cat, uint32_t number,
         sprox_zone_drop(cat, put.old);
     }
 
-    unmark(cat);
+    sprox_zone_unmark(cat);
 
     return rc;
 }
@@ -295,7 +271,7 @@ sprox_catalog_get_locked(sprox_catalog_t *cat, uint32_t number,
     sprox_space_t     *space;
     sprox_map_path_t   path;
 
-    enter(cat);
+    sprox_zone_enter(cat);
 
     space = sprox_zone_space(cat, number);
     if (space == NULL) {
@@ -309,9 +285,9 @@ sprox_catalog_get_locked(sprox_catalog_t *cat, uint32_t number,
 
     sprox_record_read(cat, sprox_record(cat, ref), object, buf);
 
-    mark(cat);
+    sprox_zone_mark(cat);
     sprox_zone_use(cat, ref);
-    unmark(cat);
+    sprox_zone_unmark(cat);
 
     return SPROX_OK;
 }
@@ -325,7 +301,7 @@ sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t number,
     sprox_space_t     *space;
     sprox_map_path_t   path;
 
-    enter(cat);
+    sprox_zone_enter(cat);
 
     space = sprox_zone_space(cat, number);
     if (space == NULL) {
@@ -337,74 +313,18 @@ sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t number,
         return SPROX_NOT_FOUND;
     }
 
-    mark(cat);
+    sprox_zone_mark(cat);
     sprox_zone_drop(cat, ref);
-    unmark(cat);
+    sprox_zone_unmark(cat);
 
     return SPROX_OK;
-}
-
-
-sprox_rc_t
-sprox_catalog_scan_locked(sprox_catalog_t *cat, uint32_t number,
-    sprox_str_t prefix, sprox_str_t after, size_t n,
-    sprox_catalog_visit_pt visit, void *data)
-{
-    int                beyond;
-    uint8_t            buf[SPROX_OBJECT_BUF];
-    uint32_t           ref;
-    sprox_rc_t         rc;
-    sprox_str_t        key;
-    sprox_space_t     *space;
-    sprox_object_t     object;
-    sprox_record_t    *record;
-    sprox_map_path_t   path;
-
-    enter(cat);
-
-    space = sprox_zone_space(cat, number);
-    if (space == NULL) {
-        return SPROX_NOT_FOUND;
-    }
-
-    beyond = sprox_str_cmp(after, prefix) >= 0;
-
-    ref = sprox_map_seek(cat, space->root, beyond ? after : prefix, beyond,
-                         &path);
-
-    for ( /* void */ ; ref; ref = sprox_map_next(cat, &path)) {
-        record = sprox_record(cat, ref);
-        key = sprox_node_key(&record->node);
-
-        if (!sprox_str_starts(key, prefix)) {
-            break;
-        }
-
-        if (record->node.flags & SPROX_RECORD_ABSENT) {
-            continue;
-        }
-
-        if (n == 0) {
-            return SPROX_AGAIN;
-        }
-
-        n--;
-        sprox_record_read(cat, record, &object, buf);
-
-        rc = visit(data, key, &object);
-        if (rc != SPROX_OK) {
-            return rc;
-        }
-    }
-
-    return SPROX_DONE;
 }
 
 
 void
 sprox_catalog_stats_locked(sprox_catalog_t *cat, sprox_catalog_stats_t *stats)
 {
-    enter(cat);
+    sprox_zone_enter(cat);
 
     stats->objects = cat->objects;
     stats->absent = cat->absent;

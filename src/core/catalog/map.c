@@ -265,24 +265,25 @@ unwind(sprox_map_path_t *path)
 
 
 uint32_t
-sprox_map_seek(void *base, uint32_t root, sprox_str_t key, int beyond,
-    sprox_map_path_t *path)
+sprox_map_seek(void *base, uint32_t root, sprox_str_t key,
+    sprox_map_seek_t to, sprox_map_path_t *path)
 {
-    int            rc;
-    unsigned       side;
-    uint32_t       ref;
-    sprox_node_t  *node;
+    int           rc;
+    unsigned      side;
+    uint32_t      ref;
+    sprox_str_t   at;
 
     path->n = 0;
 
     for (ref = root; ref && path->n < SPROX_MAP_DEPTH; /* void */ ) {
-        node = node_at(base, ref);
+        at = sprox_node_key(node_at(base, ref));
 
-        rc = sprox_str_cmp(key, sprox_node_key(node));
-        side = rc > 0 || (rc == 0 && beyond);
+        rc = sprox_str_cmp(key, at);
+        side = rc > 0 || (rc == 0 && to != SPROX_MAP_FROM)
+               || (to == SPROX_MAP_PAST && sprox_str_starts(at, key));
 
         push(path, ref, side);
-        ref = node->link[side];
+        ref = node_at(base, ref)->link[side];
     }
 
     return unwind(path);

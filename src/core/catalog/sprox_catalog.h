@@ -6,7 +6,7 @@
  *
  * No object has the empty key.  What a caller keeps under it (that a bucket
  * is there) is got, put and removed like an object, but is not counted as
- * one, and no scan visits it.
+ * one, and no listing visits it.
  *
  * Everything inside is an offset from the start of the memory, so each
  * process may map it elsewhere, and the whole can be written to a file.
@@ -127,21 +127,49 @@ int sprox_object_same(const sprox_object_t *a, const sprox_object_t *b);
 sprox_rc_t sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_str_t key);
 
+
 /*
- * Objects of a space in byte order, with keys > after and of the prefix, at
- * most n; absent ones are passed over (and not counted).  Calls visit for
- * each with strings that are valid during the call only; it must not call
- * back into the catalog, and copies the key to go on from.  A return other
- * than SPROX_OK ends the scan and is returned.  SPROX_AGAIN: n were visited,
- * more may come; SPROX_DONE: that was all.  Nothing becomes more recently
- * used.
+ * Where a walk over a space's keys of a prefix, in byte order, has come to:
+ * what is greater than `after` is still to come.  Each step moves it on, so
+ * that the lock may be let go between two.
+ */
+
+typedef struct {
+    sprox_str_t  prefix;            /* both are the caller's, who keeps them */
+    sprox_str_t  delimiter;         /* of listings; empty: none */
+    size_t       after_len;
+    unsigned     past:1;            /* what starts with `after` is done too */
+    uint8_t      after[SPROX_KEY_MAX];
+} sprox_catalog_cursor_t;
+
+/*
+ * Begins a walk behind `after`, which may be empty.  One that ends with the
+ * delimiter, and not within the prefix, is the common prefix with which a
+ * page ended: what lies below it is passed over.
+ */
+void sprox_catalog_cursor_init(sprox_catalog_cursor_t *cursor,
+    sprox_str_t prefix, sprox_str_t delimiter, sprox_str_t after);
+
+/*
+ * Gets the key and the object, or a common prefix and NULL; strings hold
+ * during the call only.  It must not call back into the catalog.
  */
 typedef sprox_rc_t (*sprox_catalog_visit_pt)(void *data, sprox_str_t key,
     const sprox_object_t *object);
 
-sprox_rc_t sprox_catalog_scan_locked(sprox_catalog_t *cat, uint32_t space,
-    sprox_str_t prefix, sprox_str_t after, size_t n,
-    sprox_catalog_visit_pt visit, void *data);
+/*
+ * Lists a space: calls visit for each object that is there, in byte order.
+ * With a delimiter, keys that have it behind the prefix are visited once for
+ * all that share what comes before it, and jumped over, not walked.
+ *
+ * A return of visit other than SPROX_OK ends the step and is returned; that
+ * item counts as not visited.  Looks at n records at most; absent ones are
+ * among them, so that fewer may be visited.  SPROX_AGAIN: more may come;
+ * SPROX_DONE: that was all.  Nothing becomes more recently used.
+ */
+sprox_rc_t sprox_catalog_list_locked(sprox_catalog_t *cat, uint32_t space,
+    sprox_catalog_cursor_t *cursor, size_t n, sprox_catalog_visit_pt visit,
+    void *data);
 
 void sprox_catalog_stats_locked(sprox_catalog_t *cat,
     sprox_catalog_stats_t *stats);

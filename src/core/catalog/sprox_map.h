@@ -62,12 +62,17 @@ void sprox_map_remove(void *base, uint32_t *root, uint32_t ref,
 void sprox_map_replace(void *base, uint32_t *root, uint32_t old, uint32_t ref,
     const sprox_map_path_t *path);
 
-/*
- * The first node whose key is not less than key (or, with beyond, greater),
- * and the one after it, or 0.  The map must not change between.
- */
+/* Where seek() goes to. */
+
+typedef enum {
+    SPROX_MAP_FROM = 0,             /* the first key that is not less */
+    SPROX_MAP_AFTER,                /* the first that is greater */
+    SPROX_MAP_PAST                  /* and does not start with the given one */
+} sprox_map_seek_t;
+
+/* That node, and the one after it, or 0.  The map must not change between. */
 uint32_t sprox_map_seek(void *base, uint32_t root, sprox_str_t key,
-    int beyond, sprox_map_path_t *path);
+    sprox_map_seek_t to, sprox_map_path_t *path);
 uint32_t sprox_map_next(void *base, sprox_map_path_t *path);
 
 /* NULL, or what is wrong with the map; *n: its nodes.  For tests. */

@@ -7,12 +7,14 @@
 #define SPROX_ZONE_H
 
 
+#include <stdatomic.h>
+
 #include "sprox_catalog.h"
 #include "sprox_map.h"
 
 
 #define SPROX_CATALOG_MAGIC    0x676f6c6174786f72ULL   /* "roxtalog" */
-#define SPROX_CATALOG_FORMAT   1
+#define SPROX_CATALOG_FORMAT   2
 
 #define SPROX_CLASS_OTHER      255   /* the record holds the text */
 
@@ -116,6 +118,38 @@ static inline sprox_record_t *
 sprox_record(sprox_catalog_t *cat, uint32_t ref)
 {
     return sprox_unit(cat, ref);
+}
+
+
+/* Around each change, so that whoever comes next knows of one unfinished. */
+
+static inline void
+sprox_zone_mark(sprox_catalog_t *cat)
+{
+    cat->changing = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+
+static inline void
+sprox_zone_unmark(sprox_catalog_t *cat)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    cat->changing = 0;
+}
+
+
+/* The mark was found set: begins anew.  In catalog.c. */
+void sprox_zone_empty(sprox_catalog_t *cat);
+
+/* First in each function that holds the lock. */
+
+static inline void
+sprox_zone_enter(sprox_catalog_t *cat)
+{
+    if (cat->changing) {
+        sprox_zone_empty(cat);
+    }
 }
 
 

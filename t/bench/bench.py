@@ -18,9 +18,11 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from bench.lake import ENGINES
 from bench.sides import LATENCY, RATE, Read, Sides, crowd, read_many, wrk
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+WRITTEN = 512 * MIB                 # to tell how fast files are written
 
 ROWS = {}
 
@@ -43,15 +45,16 @@ class Row:
 
     def measure(self, sides: dict, rounds: int = 0) -> "Row":
         """sides: name to a function that returns one measurement."""
-        names = list(sides)
-        for number in range(rounds or self.bench.rounds):
-            for name in names if number % 2 == 0 else reversed(names):
-                self.bench.sides.counts()
-                self.bench.sides.reset()
-                self.values.setdefault(name, []).append(sides[name]())
-                self.notes.setdefault(name, []).append(
-                    self.bench.sides.counts())
+        for name in self.bench.turns(sides, rounds):
+            self.take(name, sides[name])
         return self
+
+    def take(self, name: str, side) -> None:
+        """One measurement, and what the origin did for it."""
+        self.bench.sides.counts()
+        self.bench.sides.reset()
+        self.values.setdefault(name, []).append(side())
+        self.notes.setdefault(name, []).append(self.bench.sides.counts())
 
     def ratio(self, name: str) -> list:
         return [a / b for a, b in zip(self.values["sprox"],
@@ -69,6 +72,12 @@ class Row:
 class Bench:
     def __init__(self, sides: Sides, rounds: int, seconds: float):
         self.sides, self.rounds, self.seconds = sides, rounds, seconds
+        self._engines = {}
+
+    def turns(self, names, rounds: int = 0):
+        """Each name once a round, in turn forwards and backwards."""
+        for number in range(rounds or self.rounds):
+            yield from list(names)[::1 if number % 2 == 0 else -1]
 
     def port(self, side: str) -> int:
         return self.sides.ports[side]
@@ -87,14 +96,33 @@ class Bench:
                        "/none" if name == "none" else path)
             for name in ("sprox", *self.sides.known(*against))})
 
-    def cold(self, size: int, value, **options) -> Row:
-        """Seconds, of an object that was not read before."""
+    def cold(self, size: int, value, write: bool = False, **options) -> Row:
+        """
+        Seconds, of an object that was not read before. write: beside them,
+        what the disk alone takes.
+        """
         def load(port):
             return lambda: value(Read(port, self.sides.key(size), **options))
 
         return Row(self, "s").measure({
-            name: load(self.port(name))
-            for name in self.sides.known("sprox", "direct", "proxy")})
+            **{name: load(self.port(name))
+               for name in self.sides.known("sprox", "direct", "proxy")},
+            **({"write": lambda: self.sides.write(size)} if write else {})})
+
+    def engine(self, name: str) -> tuple:
+        """(Row of the first read, Row of the second, bytes) of an engine."""
+        if name not in self._engines:
+            first, again = Row(self, "s"), Row(self, "s")
+            lake = self.sides.lake
+            sides = self.sides.known("sprox", "direct", "proxy")
+            for side in self.turns(sides + ["disk"] * (name == "duckdb")):
+                prefix = self.sides.fresh() + "/"
+                if side != "disk":
+                    first.take(side, lambda: lake.read(name, side, prefix))
+                again.take(side, lambda: lake.read(name, side, prefix))
+            self._engines[name] = first, again, statistics.median(
+                notes["bytes"] for notes in first.notes["direct"])
+        return self._engines[name]
 
 
 def show_rate(value: float) -> str:
@@ -175,7 +203,7 @@ def head(b: Bench):
 
 @row("cold-128m", "GET 128 MiB, cold", "<= 0.25 of direct")
 def cold_128m(b: Bench):
-    return b.cold(128 * MIB, lambda read: read.total), 128 * MIB
+    return b.cold(128 * MIB, lambda read: read.total, True), 128 * MIB
 
 
 @row("cold-tail", "last 64 KiB of 128 MiB, cold", "<= 1.2 of direct")
@@ -192,15 +220,17 @@ def cold_first(b: Bench):
 @row("herd", "the slowest of 100 clients, one cold 8 MiB",
      "<= 1.1 of one direct")
 def herd(b: Bench):
-    def load(side):
-        path = b.sides.key(8 * MIB)
-        return max(read.total for read in read_many(
-            b.port(side), [(path, "")] * 100, 100)[1])
+    known = b.sides.warm(8 * MIB)
+
+    def load(side, path=""):
+        path = path or b.sides.key(8 * MIB)
+        return crowd(b.port(side), [path] * 100, 8 * MIB)[0]
 
     sides = {name: lambda name=name: load(name)
              for name in b.sides.known("sprox", "direct", "proxy")}
     sides["one direct"] = lambda: Read(b.port("direct"),
                                        b.sides.key(8 * MIB)).total
+    sides["not cold"] = lambda: load("sprox", known)
     return Row(b, "s").measure(sides), 8 * MIB
 
 
@@ -208,18 +238,20 @@ def herd(b: Bench):
      "<= 1.3 of direct, origin <= 8 x")
 def cold_ranges(b: Bench):
     chance = random.Random(7)
+    wanted = 1000 * 64 * KIB
+    row = Row(b, "s")
 
     def load(side):
         path = b.sides.key(GIB)
         firsts = [chance.randrange(GIB - 64 * KIB) for _ in range(1000)]
         return read_many(b.port(side), [
             (path, f"{first}-{first + 64 * KIB - 1}") for first in firsts],
-            32)[0]
+            32)
 
-    return Row(b, "s").measure(
-        {name: lambda name=name: load(name)
-         for name in b.sides.known("sprox", "direct", "proxy")},
-        max(1, b.rounds // 2)), 1000 * 64 * KIB
+    sides = {name: lambda name=name: load(name)
+             for name in b.sides.known("sprox", "direct", "proxy")}
+    sides["write"] = lambda: b.sides.write(row.notes["sprox"][-1]["bytes"])
+    return row.measure(sides), wanted
 
 
 @row("memory", "worker memory over idle, 1,000 cold reads of 1 GiB at once",
@@ -229,9 +261,27 @@ def memory(b: Bench):
         time.sleep(1)               # what ran before has let go
         idle = b.sides.nginx.rss()
         return crowd(b.port(side), [b.sides.key(GIB) for _ in range(1000)],
-                     256 * KIB, b.sides.nginx.rss) - idle
+                     256 * KIB, b.sides.nginx.rss)[1] - idle
 
     return Row(b, "B").measure({"sprox": lambda: load("sprox")}, 1), 0
+
+
+def engine_rows(name: str) -> None:
+    @row(name, f"{name}, about 60 MB of Parquet, first read",
+         "<= 1.0 of direct, origin <= 2.5 x its bytes")
+    def first(b: Bench):
+        first, _, wanted = b.engine(name)
+        return first, wanted
+
+    @row(name + "-again", f"{name}, the same once more",
+         "<= 1.5 of disk" if name == "duckdb" else "")
+    def again(b: Bench):
+        _, again, wanted = b.engine(name)
+        return again, wanted
+
+
+for name in ENGINES:
+    engine_rows(name)
 
 
 def main() -> None:
@@ -250,6 +300,10 @@ def main() -> None:
         print(f"nginx {sides.version}, 1 worker, {os.cpu_count()} processors, "
               f"load {os.getloadavg()[0]:.1f} before; the slow origin: "
               f"{LATENCY * 1000:.0f} ms, {RATE / 1e6:.0f} MB/s a connection")
+        speed = WRITTEN / sides.write(WRITTEN) / 1e6
+        print(f"new files are written at {speed:.0f} MB/s now, which a cold "
+              "read waits for: beside some stands `write`, the same bytes "
+              "written and no more")
         print(f"median of {options.rounds} rounds, the farthest from it; "
               "sprox / the other side (least-most); the origin's work in one "
               "round")

@@ -5,6 +5,9 @@ are compared; the slow origin behind them; and a client that costs little.
     static   nginx, of a file           sprox   of a proxy_cache_path zone
     none     nginx, `return 200`        proxy   proxy_cache with `slice`
     direct   the origin itself
+
+And `start` is sprox on another port, where engines read before the clock
+runs; `write` and `disk` are no servers, but what the disk alone would take.
 """
 
 import json
@@ -20,6 +23,7 @@ import time
 from pathlib import Path
 
 from bench import slow_origin
+from bench.lake import Lake
 from harness import wire
 from harness.nginx import Nginx, program
 from harness.ports import free_port
@@ -27,6 +31,7 @@ from harness.versity import guarded
 
 LATENCY, RATE = 0.030, 90e6
 KEEP = 1 << 20                      # bytes that a client reads at a time
+PIECE = 64 << 10                    # bytes that write() writes at a time
 SETTLE = 0.02                       # seconds between two looks at the origin
 
 HTTP = """
@@ -43,9 +48,11 @@ HTTP = """
     }
     sprox_cache sprox;
     sprox_valid 1d;
+    sprox_list cached 1d;
     sprox_alias $bucket { target slow://$bucket/; }
     server {
         listen 127.0.0.1:@port:sprox@;
+        listen 127.0.0.1:@port:start@;
         location / { sprox on; }
     }
     server {
@@ -76,6 +83,14 @@ PROXY = """
             proxy_cache_valid 200 206 1d;
             proxy_cache_lock on;
         }
+        location ~ ^/[^/]+/?$ {             # listings
+            proxy_pass http://slow;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_cache proxy;
+            proxy_cache_key $request_uri;
+            proxy_cache_valid 200 1d;
+        }
     }
 """
 
@@ -88,7 +103,8 @@ class Sides:
         self.origin_port = free_port()
         self.origin = subprocess.Popen(
             [*guarded(), sys.executable, slow_origin.__file__,
-             str(self.origin_port), str(LATENCY), str(RATE)],
+             str(self.origin_port), str(LATENCY), str(RATE),
+             str(self.dir / "buckets")],
             stdout=subprocess.PIPE)
         self.origin.stdout.readline()
         self.origin_control = wire.Client(self.origin_port)
@@ -103,6 +119,7 @@ class Sides:
         self.ports = {**self.nginx.ports, "direct": self.origin_port}
         self._number = 0
         self._settled = None
+        self._lake = None
         return self
 
     def __exit__(self, *_):
@@ -116,8 +133,32 @@ class Sides:
 
     def key(self, size: int) -> str:
         """The path of an object that nobody has read."""
+        return f"/bench/{self.fresh()}-{size}"
+
+    def fresh(self) -> str:
+        """A name that was not used before."""
         self._number += 1
-        return f"/bench/o{self._number}-{size}"
+        return f"o{self._number}"
+
+    @property
+    def lake(self) -> Lake:
+        """The buckets with Parquet, made when they are first asked for."""
+        self._lake = self._lake or Lake(self.dir / "buckets", self.ports)
+        return self._lake
+
+    def write(self, size: int) -> float:
+        """
+        Seconds to write a new file of that size, in pieces as a fill writes
+        them. The file stays: freed memory would make what follows faster.
+        """
+        folder = self.dir / "written"
+        folder.mkdir(exist_ok=True)
+        piece = memoryview(slow_origin.pattern(0, PIECE))
+        began = time.perf_counter()
+        with open(folder / self.fresh(), "wb", buffering=0) as file:
+            for left in range(size, 0, -PIECE):
+                file.write(piece[:left])
+        return time.perf_counter() - began
 
     def origin_counts(self, path: str = "/_counts") -> dict:
         return json.loads(self.origin_control.request("GET", path).body)
@@ -190,19 +231,19 @@ def connect(port: int) -> socket.socket:
     return sock
 
 
-def read_many(port: int, asked: list, clients: int) -> tuple:
+def read_many(port: int, asked: list, clients: int) -> float:
     """
     (path, range) each, taken in turn by so many clients, each on its own
-    connection: (seconds for all, the reads).
+    connection: seconds for all.
     """
-    todo, reads, trouble = list(reversed(asked)), [], []
+    todo, done, trouble = list(reversed(asked)), [], []
 
     def client():
         try:
             sock = connect(port)
             while todo:
                 path, span = todo.pop()
-                reads.append(Read(port, path, span, sock=sock))
+                done.append(Read(port, path, span, sock=sock))
             sock.close()
         except IndexError:                  # another one took the last
             pass
@@ -216,39 +257,51 @@ def read_many(port: int, asked: list, clients: int) -> tuple:
     for thread in threads:
         thread.join()
     assert not trouble, trouble[0]
-    assert len(reads) == len(asked)
-    return time.perf_counter() - began, reads
+    assert len(done) == len(asked)
+    return time.perf_counter() - began
 
 
-def crowd(port: int, paths: list, size: int, look) -> float:
+def crowd(port: int, paths: list, size: int, look=None) -> tuple:
     """
     One client for each path, all at once: reads until each has that many
-    bytes, then leaves. The largest of what look() says meanwhile.
+    bytes of the body, then takes no more. (Seconds until the slowest has
+    them, the largest of what look() said meanwhile.)
+
+    They are one thread, and what they take is thrown away in the kernel:
+    a hundred threads that copy are slower than what is to be measured.
     """
-    most, got = 0, {}
+    most, got, buffer = 0, {}, bytearray(KEEP)
     with selectors.DefaultSelector() as ready:
-        for path in paths:
+        for _ in paths:
             sock = connect(port)
-            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-                         .encode())
             got[sock] = 0
             ready.register(sock, selectors.EVENT_READ)
-        deadline = time.monotonic() + 120
+        began = time.perf_counter()
+        for sock, path in zip(got, paths):
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+                         .encode())
+        heads = set()
         while ready.get_map():
-            assert time.monotonic() < deadline, "they have not got enough"
+            assert time.perf_counter() - began < 120, "they wait for bytes"
             for key, _ in ready.select(0.1):
                 sock = key.fileobj
-                if got[sock] == 0:
-                    assert sock.recv(1 << 16).startswith(b"HTTP/1.1 200"), path
-                part = len(sock.recv(1 << 16))
-                assert part, "closed short"
+                if sock in heads:
+                    part = sock.recv_into(buffer, min(KEEP, size - got[sock]),
+                                          socket.MSG_TRUNC)
+                    assert part, "closed short"
+                else:
+                    head, end, body = sock.recv(PIECE).partition(b"\r\n\r\n")
+                    assert head.startswith(b"HTTP/1.1 200 ") and end, head
+                    part = len(body)
+                    heads.add(sock)
                 got[sock] += part
                 if got[sock] >= size:
                     ready.unregister(sock)      # open, and taking no more
-            most = max(most, look())
+            most = max(most, look()) if look else 0
+        seconds = time.perf_counter() - began
     for sock in got:
         sock.close()
-    return most
+    return seconds, most
 
 
 def wrk(port: int, path: str, connections: int, seconds: float, size: int,

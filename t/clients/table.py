@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+COLUMNS = ["id", "day", "amount", "note"]      # that the query reads
 DAYS = [f"2024-01-{day:02}" for day in range(1, 11)]
 
 

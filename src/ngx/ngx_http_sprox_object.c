@@ -191,7 +191,7 @@ ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o)
 
     /* proved for this read, by the probe of another worker */
 
-    fresh = (o->landings && object.proved != o->proved);
+    fresh = (o->landings && object.proved != o->proved && !object.doubted);
     o->proved = object.proved;
 
     if (object.absent) {
@@ -224,8 +224,9 @@ ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o)
         return;
     }
 
-    if (!fresh && policy->valid != NGX_HTTP_SPROX_VALID_IMMUTABLE
-        && (policy->valid == 0 || age > (int64_t) policy->valid * 1000))
+    if (object.doubted
+        || (!fresh && policy->valid != NGX_HTTP_SPROX_VALID_IMMUTABLE
+            && (policy->valid == 0 || age > (int64_t) policy->valid * 1000)))
     {
         ngx_http_sprox_object_probe(o, &o->object, 1);
         return;
@@ -392,7 +393,7 @@ ngx_http_sprox_object_stale(ngx_http_sprox_object_t *o)
     policy = &o->ctx->policy;
     o->ctx->stale = 0;
 
-    if (!o->known || policy->stale == 0) {
+    if (!o->known || o->object.doubted || policy->stale == 0) {
         return NGX_DECLINED;
     }
 

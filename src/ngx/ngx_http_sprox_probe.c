@@ -703,6 +703,9 @@ ngx_http_sprox_object_copy(ngx_pool_t *pool, sprox_object_t *to,
 
     *to = *from;
 
+    /* what is put again leaves the catalog's own sequencer as it is */
+
+    to->sequencer = sprox_str_null;
     to->etag = sprox_str_dup(&mem, from->etag);
     to->storage_class = sprox_str_dup(&mem, from->storage_class);
     to->version = sprox_str_dup(&mem, from->version);

@@ -298,7 +298,7 @@ ngx_http_sprox_slice_done(ngx_http_sprox_slice_t *s,
     if (ngx_http_sprox_zone_get(spec->origin, spec->bucket, spec->key,
                                 &object, buf)
         != SPROX_OK
-        || object.absent)
+        || object.absent || object.doubted)
     {
         (void) ngx_http_sprox_cache_delete(spec->cache,
                                        ngx_http_sprox_to_core(s->node.str),

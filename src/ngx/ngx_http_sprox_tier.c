@@ -465,7 +465,7 @@ ngx_http_sprox_promotion_commit(ngx_http_sprox_promotion_t *p)
         || ngx_http_sprox_zone_get(p->origin, p->bucket, p->object, &object,
                                    buf)
            != SPROX_OK
-        || object.absent)
+        || object.absent || object.doubted)
     {
         (void) ngx_http_sprox_cache_delete(p->to, p->key,
                                            &ngx_http_sprox_tier_quiet,

@@ -348,6 +348,26 @@ ngx_http_sprox_zone_remove(ngx_http_sprox_origin_t *origin,
 
 
 sprox_rc_t
+ngx_http_sprox_zone_doubt(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t key, int64_t when)
+{
+    uint32_t    space;
+    sprox_rc_t  rc;
+
+    if (ngx_http_sprox_zone_enter(origin, bucket, 0, &space) != SPROX_OK) {
+        return SPROX_NOT_FOUND;
+    }
+
+    rc = sprox_catalog_doubt_locked(ngx_http_sprox_catalog(), space, key,
+                                    when);
+
+    ngx_http_sprox_zone_leave();
+
+    return rc;
+}
+
+
+sprox_rc_t
 ngx_http_sprox_zone_list(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
     sprox_catalog_cursor_t *cursor, size_t n, sprox_catalog_visit_pt visit,
     void *data)

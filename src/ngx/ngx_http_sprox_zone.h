@@ -41,6 +41,10 @@ sprox_rc_t ngx_http_sprox_zone_put(ngx_http_sprox_origin_t *origin,
 sprox_rc_t ngx_http_sprox_zone_remove(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_str_t key);
 
+/* See sprox_catalog_doubt_locked(). */
+sprox_rc_t ngx_http_sprox_zone_doubt(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t key, int64_t when);
+
 /*
  * One step of a listing; see sprox_catalog_list_locked().  Looks at
  * NGX_HTTP_SPROX_ZONE_STEP records at most.  Without a zone, or an object of

@@ -172,6 +172,7 @@ test_strings(void **state)
                                                  strlen(classes[j]));
                 o.version = filled('v', lengths[k] <= 1024 ? lengths[k] : 7);
                 o.headers = filled('v', lengths[k]);
+                o.sequencer = filled('v', lengths[k] % 65);
                 o.headed = 1;
                 o.listed = k & 1;
 
@@ -186,6 +187,7 @@ test_strings(void **state)
                 assert_str(got.storage_class, classes[j]);
                 assert_true(sprox_str_eq(got.version, o.version));
                 assert_true(sprox_str_eq(got.headers, o.headers));
+                assert_true(sprox_str_eq(got.sequencer, o.sequencer));
                 assert_true(got.size == o.size);
                 assert_true(got.last_modified == o.last_modified);
                 assert_true(got.proved == o.proved);
@@ -232,6 +234,11 @@ test_limits(void **state)
                      SPROX_LIMIT);
 
     o = object(MD5, 1, 1);
+    o.sequencer = filled('e', SPROX_SEQUENCER_MAX + 1);
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &o),
+                     SPROX_LIMIT);
+
+    o = object(MD5, 1, 1);
     o.headed = 1;
     o.headers = filled('e', SPROX_HEADERS_MAX + 1);
     assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &o),
@@ -246,6 +253,7 @@ test_limits(void **state)
     o.etag = filled('e', SPROX_ETAG_MAX);
     o.storage_class = filled('e', SPROX_CLASS_MAX);
     o.version = filled('e', SPROX_VERSION_MAX);
+    o.sequencer = filled('e', SPROX_SEQUENCER_MAX);
     o.headers = filled('e', SPROX_HEADERS_MAX);
     o.headed = 1;
     assert_int_equal(sprox_catalog_put_locked(cat, s,
@@ -253,6 +261,7 @@ test_limits(void **state)
     assert_int_equal(sprox_catalog_get_locked(cat, s,
                          filled('e', SPROX_KEY_MAX), &o, buf), SPROX_OK);
     assert_int_equal(o.headers.len, SPROX_HEADERS_MAX);
+    assert_int_equal(o.sequencer.len, SPROX_SEQUENCER_MAX);
     check(cat);
 
     free(cat);
@@ -271,7 +280,7 @@ typedef struct {
     int64_t      proved;
     const char  *version;
     const char  *class;
-    const char  *flags;             /* l, h, s, a */
+    const char  *flags;             /* l, h, s, t, a, # and a sequencer */
 } fact_t;
 
 typedef struct {
@@ -351,7 +360,66 @@ static const merge_t  merges[] = {
       SPROX_OK, { "", 0, 0, 10, "", "", "a" }, -1 },
     { { "", 0, 0, 10, "", "", "a" }, { "", 0, 0, 12, "", "", "a" },
       SPROX_OK, { "", 0, 0, 12, "", "", "a" }, -1 },
+
+    /* an event's time is not the store's, which holds when it is known */
+    { { MD5, 5, 1234, 10, "", "A", "lhs" },
+      { MD5, 5, 9000, 20, "v1", "", "t#5A" }, SPROX_OK,
+      { MD5, 5, 1234, 20, "v1", "A", "lhs#5A" }, 10 },
+    { { MD5, 5, 9000, 10, "", "", "t#5A" },
+      { MD5, 5, 1234, 20, "", "A", "l" }, SPROX_OK,
+      { MD5, 5, 1234, 20, "", "A", "l#5A" }, -1 },
+    { { MD5, 5, 9000, 20, "", "", "t#5A" },
+      { MD5, 5, 1000, 10, "", "A", "hs" }, SPROX_OK,
+      { MD5, 5, 1000, 20, "", "A", "hs#5A" }, 10 },
+    { { MD5, 5, 9000, 10, "", "", "t#5A" },
+      { MD5, 5, 9000, 20, "", "", "h" }, SPROX_OK,
+      { MD5, 5, 9000, 20, "", "", "h#5A" }, 20 },
+
+    /* two events: the later one's */
+    { { MD5, 5, 9000, 10, "", "", "t#5A" },
+      { MD5, 5, 8000, 20, "", "", "t#5B" }, SPROX_OK,
+      { MD5, 5, 8000, 20, "", "", "t#5B" }, -1 },
+    { { MD5, 5, 9000, 20, "", "", "t#5A" },
+      { MD5, 5, 8000, 10, "", "", "t#5B" }, SPROX_OK,
+      { MD5, 5, 9000, 20, "", "", "t#5A" }, -1 },
+    { { MD5, 5, 9001, 20, "", "", "t" },
+      { MD5, 5, 9000, 30, "", "", "t#5B" }, SPROX_OK,
+      { MD5, 5, 9001, 30, "", "", "t#5B" }, -1 },
+
+    /* where the ETag says little, times count */
+    { { "W/\"x\"", 5, 1000, 10, "", "", "h" },
+      { "W/\"x\"", 5, 2000, 20, "", "", "t" }, SPROX_OK,
+      { "W/\"x\"", 5, 2000, 20, "", "", "t" }, -1 },
+    { { "", 5, 1000, 10, "", "", "h" }, { "", 5, 2000, 20, "", "", "t" },
+      SPROX_OK, { "", 5, 2000, 20, "", "", "t" }, -1 },
+    { { "", 5, 1000, 10, "", "", "h" }, { "", 5, 1000, 20, "", "", "t" },
+      SPROX_OK, { "", 5, 1000, 20, "", "", "h" }, 10 },
+
+    /* another version takes the sequencer with it */
+    { { MD5, 5, 1000, 10, "", "", "t#5A" }, { MD5_B, 5, 1000, 20, "", "",
+      "l" }, SPROX_OK, { MD5_B, 5, 1000, 20, "", "", "l" }, -1 },
+
+    /* what an event tells of one that is gone */
+    { { MD5, 5, 1000, 10, "v", "A", "h" }, { MD5, 5, 7000, 20, "v", "A",
+      "lhsta#5A" }, SPROX_OK, { "", 0, 7000, 20, "", "", "ta#5A" }, -1 },
+    { { "", 0, 7000, 10, "", "", "ta#5A" }, { "", 0, 5, 20, "", "", "a" },
+      SPROX_OK, { "", 0, 7000, 20, "", "", "ta#5A" }, -1 },
+    { { "", 0, 5, 10, "", "", "a" }, { "", 0, 7000, 20, "", "", "ta#5A" },
+      SPROX_OK, { "", 0, 7000, 20, "", "", "ta#5A" }, -1 },
+    { { "", 0, 7000, 10, "", "", "ta#5A" }, { "", 0, 6000, 20, "", "",
+      "ta#5B" }, SPROX_OK, { "", 0, 7000, 20, "", "", "ta#5B" }, -1 },
 };
+
+
+static sprox_str_t
+fact_sequencer(const fact_t *f)
+{
+    const char  *p;
+
+    p = strchr(f->flags, '#');
+
+    return p ? sprox_str_make(p + 1, strlen(p + 1)) : sprox_str_null;
+}
 
 
 static sprox_object_t
@@ -366,7 +434,10 @@ fact_object(const fact_t *f, char headers[64])
     o.listed = strchr(f->flags, 'l') != NULL;
     o.headed = strchr(f->flags, 'h') != NULL;
     o.settled = strchr(f->flags, 's') != NULL;
+    o.told = strchr(f->flags, 't') != NULL;
     o.absent = strchr(f->flags, 'a') != NULL;
+
+    o.sequencer = fact_sequencer(f);
 
     /* that headers hold is told by headed alone */
 
@@ -424,9 +495,109 @@ test_merge(void **state)
         assert_str(got.headers, headers);
         assert_int_equal(got.listed, strchr(f->flags, 'l') != NULL);
         assert_int_equal(got.headed, strchr(f->flags, 'h') != NULL);
+        assert_true(sprox_str_eq(got.sequencer, fact_sequencer(f)));
         assert_int_equal(got.settled, strchr(f->flags, 's') != NULL);
+        assert_int_equal(got.told, strchr(f->flags, 't') != NULL);
         assert_int_equal(got.absent, strchr(f->flags, 'a') != NULL);
     }
+
+    free(cat);
+}
+
+
+static sprox_rc_t
+on_doubted(void *data, sprox_str_t key, const sprox_object_t *o)
+{
+    (void) key;
+
+    *(int64_t *) data = o->doubted ? -1 : o->proved;
+
+    return SPROX_OK;
+}
+
+
+/* Known, listed, and not believed, until a later request proves it. */
+
+static void
+test_doubt(void **state)
+{
+    int64_t           listed;
+    uint32_t          s;
+    sprox_object_t    o, got;
+    sprox_catalog_t  *cat;
+
+    (void) state;
+
+    cat = make(SPROX_CATALOG_SIZE_MIN);
+    s = space(cat, "s");
+
+    assert_int_equal(sprox_catalog_doubt_locked(cat, s, S("k"), 20),
+                     SPROX_NOT_FOUND);
+    assert_int_equal(sprox_catalog_doubt_locked(cat, s + 1, S("k"), 20),
+                     SPROX_NOT_FOUND);
+
+    o = object(MD5, 1, 10);
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &o), SPROX_OK);
+    assert_int_equal(sprox_catalog_doubt_locked(cat, s, S("k"), 20),
+                     SPROX_OK);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("k"), &got, buf),
+                     SPROX_OK);
+    assert_int_equal(got.doubted, 1);
+    assert_int_equal(got.proved, 0);
+    assert_str(got.etag, MD5);
+    (void) walk(cat, s, S(""), S(""), 1, on_doubted, &listed);
+    assert_int_equal(listed, -1);
+    check(cat);
+
+    /* a request of before tells of another version, or of the same */
+
+    o = object(MD5_B, 1, 19);
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &o),
+                     SPROX_DONE);
+    o = object(MD5, 1, 19);
+    o.headed = 1;
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &o), SPROX_OK);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("k"), &got, buf),
+                     SPROX_OK);
+    assert_int_equal(got.doubted, 1);
+    assert_int_equal(got.headed, 1);
+
+    /* what a caller got and has proved is put back as it was got */
+
+    got.proved = 20;
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &got),
+                     SPROX_OK);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("k"), &got, buf),
+                     SPROX_OK);
+    assert_int_equal(got.doubted, 0);
+    assert_int_equal(got.proved, 20);
+
+    /* a doubt of before leaves the later proof as a bound */
+
+    assert_int_equal(sprox_catalog_doubt_locked(cat, s, S("k"), 5), SPROX_OK);
+    o = object(MD5_B, 1, 19);
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &o),
+                     SPROX_DONE);
+    o.proved = 20;
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &o), SPROX_OK);
+    (void) walk(cat, s, S(""), S(""), 1, on_doubted, &listed);
+    assert_int_equal(listed, 20);
+
+    /* and absence can be doubted, and doubt be put (a snapshot does) */
+
+    o.absent = 1;
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &o), SPROX_OK);
+    assert_int_equal(sprox_catalog_doubt_locked(cat, s, S("k"), 30),
+                     SPROX_OK);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("k"), &got, buf),
+                     SPROX_OK);
+    assert_true(got.absent && got.doubted && got.proved == 0);
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("l"), &got),
+                     SPROX_OK);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("l"), &got, buf),
+                     SPROX_OK);
+    assert_true(got.absent && got.doubted);
+    check(cat);
 
     free(cat);
 }
@@ -547,6 +718,7 @@ main(void)
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_doubt),
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_size),
     };

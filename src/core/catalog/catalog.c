@@ -283,11 +283,46 @@ sprox_catalog_get_locked(sprox_catalog_t *cat, uint32_t number,
         return SPROX_NOT_FOUND;
     }
 
-    sprox_record_read(cat, sprox_record(cat, ref), object, buf);
+    sprox_record_tell(cat, sprox_record(cat, ref), object, buf);
 
     sprox_zone_mark(cat);
     sprox_zone_use(cat, ref);
     sprox_zone_unmark(cat);
+
+    return SPROX_OK;
+}
+
+
+sprox_rc_t
+sprox_catalog_doubt_locked(sprox_catalog_t *cat, uint32_t number,
+    sprox_str_t key, int64_t when)
+{
+    uint32_t           ref;
+    sprox_space_t     *space;
+    sprox_record_t    *record;
+    sprox_map_path_t   path;
+
+    sprox_zone_enter(cat);
+
+    space = sprox_zone_space(cat, number);
+    if (space == NULL) {
+        return SPROX_NOT_FOUND;
+    }
+
+    ref = sprox_map_find(cat, space->root, key, &path);
+    if (ref == 0) {
+        return SPROX_NOT_FOUND;
+    }
+
+    record = sprox_record(cat, ref);
+
+    /* in this order: killed between the two, it is not believed too long */
+
+    record->node.flags |= SPROX_RECORD_DOUBTED;
+
+    if (record->proved < when) {
+        record->proved = when;
+    }
 
     return SPROX_OK;
 }

@@ -108,7 +108,7 @@ show(sprox_catalog_t *cat, const sprox_catalog_cursor_t *cursor,
         return visit(data, *key, NULL);
     }
 
-    sprox_record_read(cat, record, &object, buf);
+    sprox_record_tell(cat, record, &object, buf);
 
     return visit(data, *key, &object);
 }

@@ -2,11 +2,11 @@
  * How an object is written in the catalog's memory.  Size decides how many
  * objects a zone holds, so what nearly every object has is written short:
  * an ETag of 34 characters takes 16 bytes, a storage class one, and a
- * version id or headers take nothing when there are none.
+ * version id, headers or a sequencer take nothing when there are none.
  *
- *     +--------+---------+-----+--------+-------+
- *     |  node  | numbers | key |  ETag  | class |   one block
- *     +--------+--|---|--+-----+--------+-------+
+ *     +--------+---------+-----+--------+-------+-----------+
+ *     |  node  | numbers | key |  ETag  | class | sequencer |   one block
+ *     +--------+--|---|--+-----+--------+-------+-----------+
  *                 |   |
  *                 |   +---> [ 240 bytes ] -> [ 240 bytes ] -> ...   headers
  *                 +-------> [ 32 bytes ]                            version
@@ -177,6 +177,8 @@ sprox_record_units(sprox_str_t key, const sprox_object_t *object)
         size += object->storage_class.len;
     }
 
+    size += object->sequencer.len;
+
     return (uint32_t) SPROX_UNITS(size);
 }
 
@@ -193,6 +195,8 @@ sprox_record_write(sprox_record_t *record, sprox_str_t key,
                          ((object->listed ? SPROX_RECORD_LISTED : 0)
                           | (object->headed ? SPROX_RECORD_HEADED : 0)
                           | (object->settled ? SPROX_RECORD_SETTLED : 0)
+                          | (object->told ? SPROX_RECORD_TOLD : 0)
+                          | (object->doubted ? SPROX_RECORD_DOUBTED : 0)
                           | (object->absent ? SPROX_RECORD_ABSENT : 0));
     record->size = object->size;
     record->last_modified = object->last_modified;
@@ -201,7 +205,7 @@ sprox_record_write(sprox_record_t *record, sprox_str_t key,
                                             &record->etag_number);
     record->class = class_number(object->storage_class);
     record->class_len = 0;
-    record->spare = 0;
+    record->sequencer_len = (uint8_t) object->sequencer.len;
 
     p = (uint8_t *) record + sizeof(sprox_record_t);
 
@@ -224,6 +228,11 @@ sprox_record_write(sprox_record_t *record, sprox_str_t key,
     if (record->class == SPROX_CLASS_OTHER) {
         record->class_len = (uint8_t) object->storage_class.len;
         memcpy(p, object->storage_class.data, object->storage_class.len);
+        p += object->storage_class.len;
+    }
+
+    if (object->sequencer.len) {
+        memcpy(p, object->sequencer.data, object->sequencer.len);
     }
 }
 
@@ -302,22 +311,29 @@ sprox_record_read(sprox_catalog_t *cat, const sprox_record_t *record,
     object->listed = (record->node.flags & SPROX_RECORD_LISTED) != 0;
     object->headed = (record->node.flags & SPROX_RECORD_HEADED) != 0;
     object->settled = (record->node.flags & SPROX_RECORD_SETTLED) != 0;
+    object->told = (record->node.flags & SPROX_RECORD_TOLD) != 0;
+    object->doubted = (record->node.flags & SPROX_RECORD_DOUBTED) != 0;
     object->absent = (record->node.flags & SPROX_RECORD_ABSENT) != 0;
 
     tail = (const uint8_t *) (record + 1) + record->node.key_len;
 
     p = etag_text(record, tail, buf);
     object->etag = sprox_str_make(buf, (size_t) (p - buf));
+    tail += etag_size(record->etag_kind, record->etag_number);
 
     if (record->class == SPROX_CLASS_OTHER) {
-        tail += etag_size(record->etag_kind, record->etag_number);
         memcpy(p, tail, record->class_len);
         object->storage_class = sprox_str_make(p, record->class_len);
         p += record->class_len;
+        tail += record->class_len;
 
     } else {
         object->storage_class = classes[record->class];
     }
+
+    memcpy(p, tail, record->sequencer_len);
+    object->sequencer = sprox_str_make(p, record->sequencer_len);
+    p += record->sequencer_len;
 
     buf = p;
     p = chain_text(cat, record->version, p);
@@ -329,12 +345,25 @@ sprox_record_read(sprox_catalog_t *cat, const sprox_record_t *record,
 }
 
 
+void
+sprox_record_tell(sprox_catalog_t *cat, const sprox_record_t *record,
+    sprox_object_t *object, uint8_t *buf)
+{
+    sprox_record_read(cat, record, object, buf);
+
+    if (object->doubted) {
+        object->proved = 0;
+    }
+}
+
+
 sprox_rc_t
 sprox_object_check(const sprox_object_t *object)
 {
     if (object->etag.len > SPROX_ETAG_MAX
         || object->storage_class.len > SPROX_CLASS_MAX
         || object->version.len > SPROX_VERSION_MAX
+        || object->sequencer.len > SPROX_SEQUENCER_MAX
         || object->headers.len > SPROX_HEADERS_MAX)
     {
         return SPROX_LIMIT;
@@ -352,14 +381,24 @@ sprox_object_plain(const sprox_object_t *object)
     if (object->absent) {
         memset(&plain, 0, sizeof(sprox_object_t));
         plain.proved = object->proved;
+        plain.sequencer = object->sequencer;
+        plain.last_modified = object->told ? object->last_modified : 0;
+        plain.told = object->told;
+        plain.doubted = object->doubted;
         plain.absent = 1;
-        return plain;
+
+    } else {
+        plain = *object;
+
+        if (!plain.headed) {
+            plain.headers = sprox_str_null;
+        }
     }
 
-    plain = *object;
+    /* what was doubted when the caller got it, and proved since, is not */
 
-    if (!plain.headed) {
-        plain.headers = sprox_str_null;
+    if (plain.proved) {
+        plain.doubted = 0;
     }
 
     return plain;
@@ -376,6 +415,24 @@ seconds(int64_t msec)
 
 
 int
+sprox_etag_strong(sprox_str_t etag)
+{
+    return etag.len > 2 && etag.data[0] == '"'
+           && etag.data[etag.len - 1] == '"';
+}
+
+
+/* An event's time stands in for last-modified, and may not be the same. */
+
+static int
+same_time(const sprox_object_t *a, const sprox_object_t *b)
+{
+    return seconds(a->last_modified) == seconds(b->last_modified)
+           || ((a->told || b->told) && sprox_etag_strong(a->etag));
+}
+
+
+int
 sprox_object_same(const sprox_object_t *a, const sprox_object_t *b)
 {
     if (a->absent || b->absent) {
@@ -383,10 +440,37 @@ sprox_object_same(const sprox_object_t *a, const sprox_object_t *b)
     }
 
     return a->size == b->size
-           && seconds(a->last_modified) == seconds(b->last_modified)
            && sprox_str_eq(a->etag, b->etag)
+           && same_time(a, b)
            && (a->version.len == 0 || b->version.len == 0
                || sprox_str_eq(a->version, b->version));
+}
+
+
+/* The store's own time, where one of the two has it, with milliseconds. */
+
+static void
+merge_time(const sprox_object_t *a, const sprox_object_t *b,
+    sprox_object_t *merged)
+{
+    if (a->told != b->told) {
+        merged->last_modified = a->told ? b->last_modified : a->last_modified;
+        merged->settled = a->told ? b->settled : a->settled;
+        merged->told = 0;
+        return;
+    }
+
+    /* a listing may tell milliseconds, a header never does */
+
+    if (a->last_modified % 1000 == 0
+        && seconds(a->last_modified) == seconds(b->last_modified))
+    {
+        merged->last_modified = b->last_modified;
+    }
+
+    if (b->settled) {
+        merged->settled = 1;
+    }
 }
 
 
@@ -397,6 +481,24 @@ sprox_object_merge(const sprox_object_t *a, const sprox_object_t *b)
 
     merged = *a;
 
+    if (a->sequencer.len == 0) {
+        merged.sequencer = b->sequencer;
+    }
+
+    if (a->absent) {
+
+        /* the time of the last event that said so */
+
+        if (b->told && (!a->told || b->last_modified > a->last_modified)) {
+            merged.told = 1;
+            merged.last_modified = b->last_modified;
+        }
+
+        return merged;
+    }
+
+    merge_time(a, b, &merged);
+
     if (!a->headed && b->headed) {
         merged.headed = 1;
         merged.headers = b->headers;
@@ -406,22 +508,12 @@ sprox_object_merge(const sprox_object_t *a, const sprox_object_t *b)
         merged.listed = 1;
     }
 
-    if (b->settled) {
-        merged.settled = 1;
-    }
-
     if (a->storage_class.len == 0) {
         merged.storage_class = b->storage_class;
     }
 
     if (a->version.len == 0) {
         merged.version = b->version;
-    }
-
-    /* a listing may tell milliseconds, a header never does */
-
-    if (a->last_modified % 1000 == 0) {
-        merged.last_modified = b->last_modified;
     }
 
     return merged;

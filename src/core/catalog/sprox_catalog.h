@@ -28,6 +28,7 @@
 
 #define SPROX_CLASS_MAX           64     /* bytes of a storage class */
 #define SPROX_VERSION_MAX         1024   /* of a version id; S3's own limit */
+#define SPROX_SEQUENCER_MAX       64     /* of an event's sequencer */
 
 /* A buffer of this size holds the strings of any object. */
 #define SPROX_OBJECT_BUF          (SPROX_HEADERS_MAX + 2048)
@@ -47,11 +48,19 @@ typedef struct {
     sprox_str_t  storage_class;
     sprox_str_t  version;           /* version id or generation */
     sprox_str_t  headers;           /* "name: value\r\n" lines; see headed */
+    sprox_str_t  sequencer;         /* of the event that told last, or empty */
     unsigned     listed:1;          /* a listing told */
     unsigned     headed:1;          /* headers are known (may be empty) */
     unsigned     settled:1;         /* no later version has this
                                        last_modified */
-    unsigned     absent:1;          /* a 404 told; nothing else holds */
+    unsigned     told:1;            /* an event told: last_modified is its
+                                       time, which may be another one than
+                                       the store's */
+    unsigned     doubted:1;         /* of a get(): not to be believed for
+                                       however short a time; proved is 0 */
+    unsigned     absent:1;          /* there is none; of all else only what
+                                       events tell holds: sequencer, told
+                                       and with it last_modified */
 } sprox_object_t;
 
 
@@ -110,6 +119,10 @@ sprox_rc_t sprox_catalog_get_locked(sprox_catalog_t *cat, uint32_t space,
  * add up, and the later proof counts, in whichever order they come; another
  * version replaces all.  Absence is a version of its own.
  *
+ * An event tells its own time, not last-modified: where one side is told and
+ * the ETags are strong, last-modified is not compared, and the other side's
+ * holds.  The sequencer stays until another comes, or another version.
+ *
  * The least recently used are evicted to make room, and where a hole that is
  * large enough does not come about so, the neighbours of one of them.
  *
@@ -122,6 +135,18 @@ sprox_rc_t sprox_catalog_put_locked(sprox_catalog_t *cat, uint32_t space,
 
 /* Whether two descriptions are of the same version, by the rule above. */
 int sprox_object_same(const sprox_object_t *a, const sprox_object_t *b);
+
+/* Whether an ETag names bytes: W/"..." names what only means the same. */
+int sprox_etag_strong(sprox_str_t etag);
+
+/*
+ * What is known of a key is not believed any more until it is proved by a
+ * request that was sent at `when` (milliseconds) or later: get() and list()
+ * tell it as doubted, and put() does not take another version of an earlier
+ * proof.  SPROX_OK, or SPROX_NOT_FOUND.
+ */
+sprox_rc_t sprox_catalog_doubt_locked(sprox_catalog_t *cat, uint32_t space,
+    sprox_str_t key, int64_t when);
 
 /* SPROX_OK, or SPROX_NOT_FOUND. */
 sprox_rc_t sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t space,

@@ -22,12 +22,14 @@
 #define SPROX_CHUNK_BYTES      240
 
 
-/* Marks in node.flags; three bits are free for what comes later. */
+/* Marks in node.flags. */
 
 #define SPROX_RECORD_LISTED    1
 #define SPROX_RECORD_HEADED    2
 #define SPROX_RECORD_ABSENT    4
 #define SPROX_RECORD_SETTLED   8
+#define SPROX_RECORD_TOLD      16
+#define SPROX_RECORD_DOUBTED   32
 
 
 typedef enum {
@@ -39,8 +41,8 @@ typedef enum {
 
 
 /*
- * An object: these 64 bytes, the key, the ETag, and the storage class when
- * it is none of the known.
+ * An object: these 64 bytes, the key, the ETag, the storage class when it is
+ * none of the known, and the sequencer.
  */
 
 typedef struct {
@@ -60,7 +62,7 @@ typedef struct {
     uint8_t       etag_kind;
     uint8_t       class;
     uint8_t       class_len;    /* of SPROX_CLASS_OTHER */
-    uint8_t       spare;
+    uint8_t       sequencer_len;
 } sprox_record_t;
 
 
@@ -185,6 +187,7 @@ sprox_rc_t sprox_zone_store(sprox_catalog_t *cat, uint32_t number,
  * sprox_record_write: all but node.head, links, order of use, space and
  *     chains; the record must be of sprox_record_units().
  * sprox_record_read: strings are copied into buf (SPROX_OBJECT_BUF).
+ * sprox_record_tell: the same for callers: what is doubted has no proof.
  * sprox_object_check: SPROX_OK or SPROX_LIMIT.
  * sprox_object_plain: without the fields that do not hold.
  * sprox_object_merge: two descriptions of the same version in one, which
@@ -195,6 +198,8 @@ uint32_t sprox_record_units(sprox_str_t key, const sprox_object_t *object);
 void sprox_record_write(sprox_record_t *record, sprox_str_t key,
     const sprox_object_t *object);
 void sprox_record_read(sprox_catalog_t *cat, const sprox_record_t *record,
+    sprox_object_t *object, uint8_t *buf);
+void sprox_record_tell(sprox_catalog_t *cat, const sprox_record_t *record,
     sprox_object_t *object, uint8_t *buf);
 
 sprox_rc_t sprox_object_check(const sprox_object_t *object);

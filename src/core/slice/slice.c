@@ -89,16 +89,6 @@ add_part(sprox_buf_t *out, sprox_str_t s)
 }
 
 
-/* W/"..." names bytes that only mean the same. */
-
-static int
-is_strong(sprox_str_t etag)
-{
-    return etag.len > 2 && etag.data[0] == '"'
-           && etag.data[etag.len - 1] == '"';
-}
-
-
 static int
 is_generation(sprox_str_t version)
 {
@@ -118,7 +108,7 @@ int
 sprox_object_pinned(const sprox_object_t *object)
 {
     return !object->absent
-           && (is_strong(object->etag) || is_generation(object->version)
+           && (sprox_etag_strong(object->etag) || is_generation(object->version)
                || (object->last_modified > 0 && object->settled));
 }
 
@@ -131,7 +121,7 @@ sprox_object_pinned(const sprox_object_t *object)
 static void
 add_version(sprox_buf_t *out, const sprox_object_t *object)
 {
-    if (is_strong(object->etag)) {
+    if (sprox_etag_strong(object->etag)) {
         add_part(out, object->etag);
 
     } else if (is_generation(object->version)) {

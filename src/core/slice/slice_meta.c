@@ -40,6 +40,7 @@
 
 #define META_LISTED     1
 #define META_HEADED     2
+#define META_TOLD       4
 
 
 static const uint8_t  magic[8] = { 'S', 'P', 'X', 'S', 'L', 'I', 'C', 'E' };
@@ -159,7 +160,8 @@ sprox_slice_meta_write(sprox_buf_t *out, const sprox_slice_meta_t *meta)
     put_number(head + AT_CRC, 0, 4);
     put_number(head + AT_LENGTH, len, 4);
     put_number(head + AT_FLAGS, (o->listed ? META_LISTED : 0)
-                                | (o->headed ? META_HEADED : 0), 4);
+                                | (o->headed ? META_HEADED : 0)
+                                | (o->told ? META_TOLD : 0), 4);
     put_number(head + AT_NUMBERS, meta->slice, 8);
     put_number(head + AT_NUMBERS + 8, meta->index, 8);
     put_number(head + AT_NUMBERS + 16, meta->length, 8);
@@ -206,6 +208,8 @@ sprox_slice_meta_read(sprox_str_t block, sprox_slice_meta_t *meta)
         return SPROX_INVALID;
     }
 
+    memset(o, 0, sizeof(sprox_object_t));
+
     strings[0] = &o->etag;
     strings[1] = &o->storage_class;
     strings[2] = &o->version;
@@ -226,13 +230,15 @@ sprox_slice_meta_read(sprox_str_t block, sprox_slice_meta_t *meta)
 
     flags = get_number(p + AT_FLAGS, 4);
 
-    if (at != block.len || (flags & ~(uint64_t) (META_LISTED | META_HEADED))) {
+    if (at != block.len
+        || (flags & ~(uint64_t) (META_LISTED | META_HEADED | META_TOLD)))
+    {
         return SPROX_INVALID;
     }
 
     o->listed = (flags & META_LISTED) != 0;
     o->headed = (flags & META_HEADED) != 0;
-    o->absent = 0;
+    o->told = (flags & META_TOLD) != 0;
 
     meta->slice = get_number(p + AT_NUMBERS, 8);
     meta->index = get_number(p + AT_NUMBERS + 8, 8);

@@ -55,6 +55,48 @@ test_digests(void **state)
 
 
 static void
+test_crc32(void **state)
+{
+    size_t    i, k;
+    uint8_t   data[67];
+    uint32_t  crc;
+    unsigned  bit;
+
+    (void) state;
+
+    assert_int_equal(sprox_crc32(0, "123456789", 9), 0xcbf43926);
+    assert_int_equal(sprox_crc32(0, "", 0), 0);
+
+    for (i = 0; i < sizeof(data); i++) {
+        data[i] = (uint8_t) (i * 37 + 200);
+    }
+
+    for (i = 0; i <= sizeof(data); i++) {
+
+        /* bit by bit, and in two pieces */
+
+        crc = 0xffffffff;
+
+        for (k = 0; k < i; k++) {
+            crc ^= data[k];
+
+            for (bit = 0; bit < 8; bit++) {
+                crc = crc & 1 ? (crc >> 1) ^ 0xedb88320 : crc >> 1;
+            }
+        }
+
+        crc = ~crc;
+        assert_int_equal(sprox_crc32(0, data, i), crc);
+
+        for (k = 0; k <= i; k++) {
+            assert_int_equal(sprox_crc32(sprox_crc32(0, data, k), data + k,
+                                         i - k), crc);
+        }
+    }
+}
+
+
+static void
 test_base64url(void **state)
 {
     size_t       i;
@@ -153,6 +195,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_digests),
+        cmocka_unit_test(test_crc32),
         cmocka_unit_test(test_base64url),
         cmocka_unit_test(test_alloc),
         cmocka_unit_test(test_wipe)

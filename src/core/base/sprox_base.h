@@ -124,6 +124,31 @@ sprox_str_from(sprox_str_t s, size_t off)
 }
 
 
+/* A number in little endian, as it stands in files: 1 to 8 bytes. */
+
+static inline void
+sprox_number_put(uint8_t *p, uint64_t n, size_t bytes)
+{
+    for ( /* void */ ; bytes; bytes--) {
+        *p++ = (uint8_t) n;
+        n >>= 8;
+    }
+}
+
+
+static inline uint64_t
+sprox_number_get(const uint8_t *p, size_t bytes)
+{
+    uint64_t  n;
+
+    for (n = 0; bytes; bytes--) {
+        n = n << 8 | p[bytes - 1];
+    }
+
+    return n;
+}
+
+
 /*
  * All of the following are in base/str.c.
  *

@@ -1,5 +1,5 @@
 /*
- * Digests (by OpenSSL) and their text forms.
+ * Digests (by OpenSSL), their text forms, and a check sum.
  */
 
 #ifndef SPROX_DIGEST_H
@@ -21,6 +21,12 @@ sprox_rc_t sprox_sha256(sprox_str_t s, uint8_t out[SPROX_SHA256_LEN]);
 sprox_rc_t sprox_hmac_sha256(sprox_str_t key, sprox_str_t s,
     uint8_t out[SPROX_SHA256_LEN]);
 sprox_rc_t sprox_md5(sprox_str_t s, uint8_t out[SPROX_MD5_LEN]);
+
+/*
+ * CRC-32 (IEEE 802.3) of what crc is the sum of (0: of nothing), and then
+ * data.
+ */
+uint32_t sprox_crc32(uint32_t crc, const void *data, size_t len);
 
 /* Lower-case hexadecimal. */
 void sprox_hex(sprox_buf_t *out, const uint8_t *data, size_t len);

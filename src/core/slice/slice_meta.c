@@ -24,6 +24,7 @@
  */
 
 #include "sprox_slice.h"
+#include "sprox_digest.h"
 
 
 #define META_FORMAT     1
@@ -46,61 +47,14 @@
 static const uint8_t  magic[8] = { 'S', 'P', 'X', 'S', 'L', 'I', 'C', 'E' };
 
 
-/* CRC-32 (IEEE 802.3), half a byte at a time: blocks are short. */
-
-static uint32_t
-crc32_more(uint32_t crc, const uint8_t *p, size_t len)
-{
-    static const uint32_t  table[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
-        0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-        0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c
-    };
-
-    crc = ~crc;
-
-    for ( /* void */ ; len; len--) {
-        crc ^= *p++;
-        crc = (crc >> 4) ^ table[crc & 15];
-        crc = (crc >> 4) ^ table[crc & 15];
-    }
-
-    return ~crc;
-}
-
-
 static uint32_t
 block_crc(const uint8_t *block, size_t len)
 {
     uint32_t  crc;
 
-    crc = crc32_more(0, block, AT_CRC);
+    crc = sprox_crc32(0, block, AT_CRC);
 
-    return crc32_more(crc, block + AT_LENGTH, len - AT_LENGTH);
-}
-
-
-static void
-put_number(uint8_t *p, uint64_t n, size_t bytes)
-{
-    for ( /* void */ ; bytes; bytes--) {
-        *p++ = (uint8_t) n;
-        n >>= 8;
-    }
-}
-
-
-static uint64_t
-get_number(const uint8_t *p, size_t bytes)
-{
-    uint64_t  n;
-
-    for (n = 0; bytes; bytes--) {
-        n = n << 8 | p[bytes - 1];
-    }
-
-    return n;
+    return sprox_crc32(crc, block + AT_LENGTH, len - AT_LENGTH);
 }
 
 
@@ -151,23 +105,23 @@ sprox_slice_meta_write(sprox_buf_t *out, const sprox_slice_meta_t *meta)
     len = AT_STRINGS;
 
     for (i = 0; i < META_STRINGS; i++) {
-        put_number(head + AT_LENGTHS + 4 * i, strings[i].len, 4);
+        sprox_number_put(head + AT_LENGTHS + 4 * i, strings[i].len, 4);
         len += strings[i].len;
     }
 
     memcpy(head, magic, sizeof(magic));
-    put_number(head + AT_FORMAT, META_FORMAT, 4);
-    put_number(head + AT_CRC, 0, 4);
-    put_number(head + AT_LENGTH, len, 4);
-    put_number(head + AT_FLAGS, (o->listed ? META_LISTED : 0)
+    sprox_number_put(head + AT_FORMAT, META_FORMAT, 4);
+    sprox_number_put(head + AT_CRC, 0, 4);
+    sprox_number_put(head + AT_LENGTH, len, 4);
+    sprox_number_put(head + AT_FLAGS, (o->listed ? META_LISTED : 0)
                                 | (o->headed ? META_HEADED : 0)
                                 | (o->told ? META_TOLD : 0), 4);
-    put_number(head + AT_NUMBERS, meta->slice, 8);
-    put_number(head + AT_NUMBERS + 8, meta->index, 8);
-    put_number(head + AT_NUMBERS + 16, meta->length, 8);
-    put_number(head + AT_NUMBERS + 24, o->size, 8);
-    put_number(head + AT_NUMBERS + 32, (uint64_t) o->last_modified, 8);
-    put_number(head + AT_NUMBERS + 40, (uint64_t) o->proved, 8);
+    sprox_number_put(head + AT_NUMBERS, meta->slice, 8);
+    sprox_number_put(head + AT_NUMBERS + 8, meta->index, 8);
+    sprox_number_put(head + AT_NUMBERS + 16, meta->length, 8);
+    sprox_number_put(head + AT_NUMBERS + 24, o->size, 8);
+    sprox_number_put(head + AT_NUMBERS + 32, (uint64_t) o->last_modified, 8);
+    sprox_number_put(head + AT_NUMBERS + 40, (uint64_t) o->proved, 8);
 
     if (sprox_buf_reserve(out, len) != SPROX_OK) {
         return SPROX_NOMEM;
@@ -184,7 +138,7 @@ sprox_slice_meta_write(sprox_buf_t *out, const sprox_slice_meta_t *meta)
     }
 
     block = out->data + out->len - len;
-    put_number(block + AT_CRC, block_crc(block, len), 4);
+    sprox_number_put(block + AT_CRC, block_crc(block, len), 4);
 
     return SPROX_OK;
 }
@@ -201,9 +155,9 @@ sprox_slice_meta_read(sprox_str_t block, sprox_slice_meta_t *meta)
 
     if (block.len < AT_STRINGS || block.len > SPROX_SLICE_META_MAX
         || memcmp(p, magic, sizeof(magic)) != 0
-        || get_number(p + AT_FORMAT, 4) != META_FORMAT
-        || get_number(p + AT_LENGTH, 4) != block.len
-        || get_number(p + AT_CRC, 4) != block_crc(p, block.len))
+        || sprox_number_get(p + AT_FORMAT, 4) != META_FORMAT
+        || sprox_number_get(p + AT_LENGTH, 4) != block.len
+        || sprox_number_get(p + AT_CRC, 4) != block_crc(p, block.len))
     {
         return SPROX_INVALID;
     }
@@ -218,7 +172,7 @@ sprox_slice_meta_read(sprox_str_t block, sprox_slice_meta_t *meta)
     at = AT_STRINGS;
 
     for (i = 0; i < META_STRINGS; i++) {
-        len = (size_t) get_number(p + AT_LENGTHS + 4 * i, 4);
+        len = (size_t) sprox_number_get(p + AT_LENGTHS + 4 * i, 4);
 
         if (len > block.len - at) {
             return SPROX_INVALID;
@@ -228,7 +182,7 @@ sprox_slice_meta_read(sprox_str_t block, sprox_slice_meta_t *meta)
         at += len;
     }
 
-    flags = get_number(p + AT_FLAGS, 4);
+    flags = sprox_number_get(p + AT_FLAGS, 4);
 
     if (at != block.len
         || (flags & ~(uint64_t) (META_LISTED | META_HEADED | META_TOLD)))
@@ -240,12 +194,12 @@ sprox_slice_meta_read(sprox_str_t block, sprox_slice_meta_t *meta)
     o->headed = (flags & META_HEADED) != 0;
     o->told = (flags & META_TOLD) != 0;
 
-    meta->slice = get_number(p + AT_NUMBERS, 8);
-    meta->index = get_number(p + AT_NUMBERS + 8, 8);
-    meta->length = get_number(p + AT_NUMBERS + 16, 8);
-    o->size = get_number(p + AT_NUMBERS + 24, 8);
-    o->last_modified = (int64_t) get_number(p + AT_NUMBERS + 32, 8);
-    o->proved = (int64_t) get_number(p + AT_NUMBERS + 40, 8);
+    meta->slice = sprox_number_get(p + AT_NUMBERS, 8);
+    meta->index = sprox_number_get(p + AT_NUMBERS + 8, 8);
+    meta->length = sprox_number_get(p + AT_NUMBERS + 16, 8);
+    o->size = sprox_number_get(p + AT_NUMBERS + 24, 8);
+    o->last_modified = (int64_t) sprox_number_get(p + AT_NUMBERS + 32, 8);
+    o->proved = (int64_t) sprox_number_get(p + AT_NUMBERS + 40, 8);
 
     return check(meta) == SPROX_OK ? SPROX_OK : SPROX_INVALID;
 }

@@ -26,6 +26,9 @@
 #define SPROX_CATALOG_SPACES_MAX  65535
 #define SPROX_CATALOG_NAME_MAX    336    /* bytes of a space's name */
 
+/* 64 TiB: no store has more */
+#define SPROX_OBJECT_SIZE_MAX     70368744177664
+
 #define SPROX_CLASS_MAX           64     /* bytes of a storage class */
 #define SPROX_VERSION_MAX         1024   /* of a version id; S3's own limit */
 #define SPROX_SEQUENCER_MAX       64     /* of an event's sequencer */

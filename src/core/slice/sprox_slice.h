@@ -15,7 +15,6 @@
 
 /* The longest block. */
 #define SPROX_SLICE_META_MAX   (SPROX_HEADERS_MAX + 2048)
-#define SPROX_OBJECT_SIZE_MAX  70368744177664   /* 64 TiB: no store has more */
 
 
 /* Index of the slice that holds an offset; its start; its length in an

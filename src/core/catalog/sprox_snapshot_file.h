@@ -1,0 +1,73 @@
+/*
+ * What stands in a snapshot.  Private to its writer, its reader and its
+ * tests; drawn in snapshot.c.
+ */
+
+#ifndef SPROX_SNAPSHOT_FILE_H
+#define SPROX_SNAPSHOT_FILE_H
+
+
+#include "sprox_snapshot.h"
+
+
+/* The head. */
+
+#define SPROX_SNAPSHOT_AT_FORMAT   8
+#define SPROX_SNAPSHOT_AT_ID       16
+#define SPROX_SNAPSHOT_AT_BOOT     32
+#define SPROX_SNAPSHOT_AT_TIME     48
+#define SPROX_SNAPSHOT_AT_SPARE    56
+#define SPROX_SNAPSHOT_AT_CRC      60
+
+/* What each block begins with: type, length of the rest, CRC-32. */
+
+#define SPROX_SNAPSHOT_AT_TYPE     0
+#define SPROX_SNAPSHOT_AT_LENGTH   4
+#define SPROX_SNAPSHOT_AT_SUM      8
+#define SPROX_SNAPSHOT_PREFACE     12
+
+/* An object. */
+
+#define SPROX_SNAPSHOT_AT_SHARED   2
+#define SPROX_SNAPSHOT_AT_KEY      4
+#define SPROX_SNAPSHOT_AT_ETAG     6
+#define SPROX_SNAPSHOT_AT_VERSION  8
+#define SPROX_SNAPSHOT_AT_HEADERS  10
+#define SPROX_SNAPSHOT_AT_CLASS    12
+#define SPROX_SNAPSHOT_AT_SEQUENCER 14
+#define SPROX_SNAPSHOT_AT_SIZE     16
+#define SPROX_SNAPSHOT_AT_CHANGED  24
+#define SPROX_SNAPSHOT_AT_PROVED   32
+#define SPROX_SNAPSHOT_OBJECT      40
+#define SPROX_SNAPSHOT_STRINGS     6           /* with the key's rest */
+
+#define SPROX_SNAPSHOT_OBJECT_MAX  (SPROX_SNAPSHOT_OBJECT + SPROX_KEY_MAX     \
+                                    + SPROX_OBJECT_BUF)
+
+/* The end. */
+
+#define SPROX_SNAPSHOT_END         16
+
+
+typedef enum {
+    SPROX_SNAPSHOT_NONE = 0,    /* the head, of reading */
+    SPROX_SNAPSHOT_SPACE,
+    SPROX_SNAPSHOT_OBJECTS,
+    SPROX_SNAPSHOT_LAST
+} sprox_snapshot_type_t;
+
+
+#define SPROX_SNAPSHOT_LISTED      1
+#define SPROX_SNAPSHOT_HEADED      2
+#define SPROX_SNAPSHOT_SETTLED     4
+#define SPROX_SNAPSHOT_ABSENT      8
+#define SPROX_SNAPSHOT_BY_EVENT    16
+#define SPROX_SNAPSHOT_DOUBTED     32
+#define SPROX_SNAPSHOT_FLAGS       63
+
+
+/* The sum that a block says, or ought to say. */
+uint32_t sprox_snapshot_sum(const uint8_t *block, size_t len);
+
+
+#endif /* SPROX_SNAPSHOT_FILE_H */

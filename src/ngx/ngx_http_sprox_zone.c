@@ -389,6 +389,162 @@ ngx_http_sprox_zone_list(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
 }
 
 
+sprox_rc_t
+ngx_http_sprox_zone_region_open(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, uint32_t *id)
+{
+    uint32_t    space;
+    sprox_rc_t  rc;
+
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 1, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_region_open_locked(ngx_http_sprox_catalog(), space,
+                                              prefix, id);
+        ngx_http_sprox_zone_leave();
+    }
+
+    return rc;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_region_get(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, sprox_region_t *region)
+{
+    uint32_t    space;
+    sprox_rc_t  rc;
+
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_region_get_locked(ngx_http_sprox_catalog(), space,
+                                             prefix, region);
+        ngx_http_sprox_zone_leave();
+    }
+
+    return rc;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_region_complete(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, uint32_t id, int64_t crawled)
+{
+    uint32_t    space;
+    sprox_rc_t  rc;
+
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_region_complete_locked(ngx_http_sprox_catalog(),
+                                                  space, prefix, id, crawled);
+        ngx_http_sprox_zone_leave();
+    }
+
+    return rc;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_region_incomplete(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix)
+{
+    uint32_t    space;
+    sprox_rc_t  rc;
+
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_region_incomplete_locked(ngx_http_sprox_catalog(),
+                                                    space, prefix);
+        ngx_http_sprox_zone_leave();
+    }
+
+    return rc;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_region_drop(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix)
+{
+    uint32_t    space;
+    sprox_rc_t  rc;
+
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_region_drop_locked(ngx_http_sprox_catalog(), space,
+                                              prefix);
+        ngx_http_sprox_zone_leave();
+    }
+
+    return rc;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_covered(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, int64_t *crawled)
+{
+    uint32_t    space;
+    sprox_rc_t  rc;
+
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_covered_locked(ngx_http_sprox_catalog(), space,
+                                          prefix, crawled);
+        ngx_http_sprox_zone_leave();
+    }
+
+    return rc;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_sweep(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_catalog_cursor_t *cursor, sprox_str_t upto,
+    int64_t before, size_t n, uint64_t *removed)
+{
+    uint32_t    space;
+    sprox_rc_t  rc;
+
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_sweep_locked(ngx_http_sprox_catalog(), space, cursor,
+                                        upto, before,
+                                        ngx_min(n, NGX_HTTP_SPROX_ZONE_STEP),
+                                        removed);
+        ngx_http_sprox_zone_leave();
+    }
+
+    return rc;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_release(size_t n)
+{
+    sprox_rc_t  rc;
+
+    if (ngx_http_sprox_zone == NULL) {
+        return SPROX_NOT_FOUND;
+    }
+
+    ngx_shmtx_lock(&ngx_http_sprox_zone->shpool->mutex);
+
+    rc = sprox_catalog_release_locked(ngx_http_sprox_catalog(),
+                                      ngx_min(n, NGX_HTTP_SPROX_ZONE_STEP));
+
+    ngx_http_sprox_zone_leave();
+
+    return rc;
+}
+
+
 void
 ngx_http_sprox_zone_stats(sprox_catalog_stats_t *stats)
 {

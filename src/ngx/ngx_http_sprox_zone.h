@@ -54,6 +54,31 @@ sprox_rc_t ngx_http_sprox_zone_list(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_catalog_cursor_t *cursor, size_t n,
     sprox_catalog_visit_pt visit, void *data);
 
+/*
+ * Regions; see sprox_catalog_region_open_locked() and what follows it.  They
+ * are named by an origin's bucket and a prefix in it.  Without a zone,
+ * SPROX_FULL for open(), SPROX_NOT_FOUND for the others.
+ */
+sprox_rc_t ngx_http_sprox_zone_region_open(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, uint32_t *id);
+sprox_rc_t ngx_http_sprox_zone_region_get(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, sprox_region_t *region);
+sprox_rc_t ngx_http_sprox_zone_region_complete(
+    ngx_http_sprox_origin_t *origin, sprox_str_t bucket, sprox_str_t prefix,
+    uint32_t id, int64_t crawled);
+sprox_rc_t ngx_http_sprox_zone_region_incomplete(
+    ngx_http_sprox_origin_t *origin, sprox_str_t bucket, sprox_str_t prefix);
+sprox_rc_t ngx_http_sprox_zone_region_drop(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix);
+sprox_rc_t ngx_http_sprox_zone_covered(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, int64_t *crawled);
+
+/* Steps: of NGX_HTTP_SPROX_ZONE_STEP records at most. */
+sprox_rc_t ngx_http_sprox_zone_release(size_t n);
+sprox_rc_t ngx_http_sprox_zone_sweep(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_catalog_cursor_t *cursor, sprox_str_t upto,
+    int64_t before, size_t n, uint64_t *removed);
+
 void ngx_http_sprox_zone_stats(sprox_catalog_stats_t *stats);
 
 

@@ -20,7 +20,7 @@
  * compiler's barrier will do), and the next to come empties the catalog.
  */
 
-#include "sprox_zone.h"
+#include "sprox_region.h"
 
 
 #define SIZE_MAX_USED      ((uint64_t) 0xffffffff * SPROX_UNIT)
@@ -28,6 +28,9 @@
 #define SPACES_PART        16            /* of the memory */
 #define SPACES_SIZE_MAX    (24 * 1024 * 1024)
 #define SPACE_SIZE_TYPICAL 128           /* decides how many numbers */
+
+/* Records that a put looks at, while regions that were dropped still hold. */
+#define RELEASE_STEP       16
 
 
 /* Lays out an empty catalog; epoch and counters stay. */
@@ -69,6 +72,14 @@ format(sprox_catalog_t *cat)
     cat->newest = 0;
     cat->oldest = 0;
 
+    cat->held = 0;
+    cat->held_units = 0;
+    cat->regions = 0;
+    cat->complete = 0;
+    cat->regions_free = 0;
+    cat->releasing = 0;
+    cat->release_len = 0;
+
     sprox_arena_init(cat, &cat->arena, cat->spaces_end, units - 1);
 }
 
@@ -92,6 +103,7 @@ sprox_catalog_create(void *memory, size_t size)
     cat->epoch = 1;
     cat->emptied = 0;
     cat->evicted = 0;
+    cat->openings = 0;
 
     format(cat);
     sprox_zone_unmark(cat);
@@ -220,8 +232,17 @@ sprox_catalog_put_locked(sprox_catalog_t *cat, uint32_t number,
     }
 
     rc = sprox_object_check(object);
+
+    sprox_zone_mark(cat);
+
     if (rc != SPROX_OK || key.len > SPROX_KEY_MAX) {
+        sprox_region_overflow(cat, space, key);
+        sprox_zone_unmark(cat);
         return SPROX_LIMIT;
+    }
+
+    if (cat->releasing) {
+        (void) sprox_region_release(cat, RELEASE_STEP);
     }
 
     plain = sprox_object_plain(object);
@@ -230,10 +251,15 @@ sprox_catalog_put_locked(sprox_catalog_t *cat, uint32_t number,
     put.ref = 0;
     put.old = sprox_map_find(cat, space->root, key, &path);
 
-    sprox_zone_mark(cat);
-
     if (put.old) {
         sprox_zone_use(cat, put.old);
+
+        /* what is held stays so: it is not let go while this goes on */
+
+        if (cat->releasing) {
+            sprox_zone_rejoin(cat, put.old);
+        }
+
         sprox_record_read(cat, sprox_record(cat, put.old), &known, buf);
 
         same = sprox_object_same(&plain, &known);
@@ -244,6 +270,7 @@ sprox_catalog_put_locked(sprox_catalog_t *cat, uint32_t number,
                     : sprox_object_merge(&known, &plain);
 
         } else if (plain.proved < known.proved) {
+            sprox_zone_rejoin(cat, put.old);
             sprox_zone_unmark(cat);
             return SPROX_DONE;
         }
@@ -253,8 +280,12 @@ sprox_catalog_put_locked(sprox_catalog_t *cat, uint32_t number,
 
     /* better nothing than what is known to be another version */
 
-    if (rc == SPROX_FULL && put.old && !same) {
-        sprox_zone_drop(cat, put.old);
+    if (rc == SPROX_FULL) {
+        sprox_region_overflow(cat, space, key);
+
+        if (put.old && !same) {
+            sprox_zone_drop(cat, put.old);
+        }
     }
 
     sprox_zone_unmark(cat);
@@ -349,7 +380,16 @@ sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t number,
     }
 
     sprox_zone_mark(cat);
-    sprox_zone_drop(cat, ref);
+
+    sprox_zone_rejoin(cat, ref);
+
+    if (sprox_record(cat, ref)->node.flags & SPROX_RECORD_HELD) {
+        sprox_zone_forget(cat, ref);
+
+    } else {
+        sprox_zone_drop(cat, ref);
+    }
+
     sprox_zone_unmark(cat);
 
     return SPROX_OK;
@@ -365,6 +405,9 @@ sprox_catalog_stats_locked(sprox_catalog_t *cat, sprox_catalog_stats_t *stats)
     stats->absent = cat->absent;
     stats->evicted = cat->evicted;
     stats->emptied = cat->emptied;
+    stats->held = cat->held;
+    stats->regions = cat->regions;
+    stats->complete = cat->complete;
     stats->bytes_total = cat->size;
     stats->bytes_used = ((uint64_t) cat->spaces_next + cat->arena.used)
                         * SPROX_UNIT;

@@ -174,3 +174,70 @@ sprox_catalog_list_locked(sprox_catalog_t *cat, uint32_t number,
 
     return rc == SPROX_OK ? SPROX_DONE : rc;
 }
+
+
+sprox_rc_t
+sprox_catalog_sweep_locked(sprox_catalog_t *cat, uint32_t number,
+    sprox_catalog_cursor_t *cursor, sprox_str_t upto, int64_t before,
+    size_t n, uint64_t *removed)
+{
+    uint32_t           ref;
+    sprox_rc_t         rc;
+    sprox_str_t        key, done;
+    sprox_space_t     *space;
+    sprox_record_t    *record;
+    sprox_map_path_t   path;
+
+    sprox_zone_enter(cat);
+
+    space = sprox_zone_space(cat, number);
+    if (space == NULL) {
+        return SPROX_NOT_FOUND;
+    }
+
+    rc = SPROX_DONE;
+    done = sprox_str_make(cursor->after, cursor->after_len);
+
+    ref = seek(cat, space, cursor, &path);
+
+    while (ref) {
+        record = sprox_record(cat, ref);
+        key = sprox_node_key(&record->node);
+
+        if (!sprox_str_starts(key, cursor->prefix)
+            || (upto.len && sprox_str_cmp(key, upto) > 0))
+        {
+            break;
+        }
+
+        if (n-- == 0) {
+            rc = SPROX_AGAIN;
+            break;
+        }
+
+        if ((record->node.flags & SPROX_RECORD_ABSENT) || key.len == 0
+            || record->proved >= before)
+        {
+            done = key;
+            ref = sprox_map_next(cat, &path);
+            continue;
+        }
+
+        /* the way through the map is another one then */
+
+        move_on(cursor, key, 0);
+        done = sprox_str_make(cursor->after, cursor->after_len);
+
+        sprox_zone_mark(cat);
+        sprox_zone_drop(cat, ref);
+        sprox_zone_unmark(cat);
+
+        (*removed)++;
+
+        ref = seek(cat, space, cursor, &path);
+    }
+
+    move_on(cursor, done, cursor->past && done.data == cursor->after);
+
+    return rc;
+}

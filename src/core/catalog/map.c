@@ -251,6 +251,21 @@ sprox_map_replace(void *base, uint32_t *root, uint32_t old, uint32_t ref,
 }
 
 
+uint32_t
+sprox_map_before(const sprox_map_path_t *path)
+{
+    unsigned  i;
+
+    for (i = path->n; i-- > 0; /* void */ ) {
+        if (path->side[i]) {
+            return path->ref[i];
+        }
+    }
+
+    return 0;
+}
+
+
 /* The top of the path is where a smaller side was taken last: the answer. */
 
 static uint32_t

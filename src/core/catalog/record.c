@@ -15,7 +15,7 @@
  * most of the zone, once its free space lies between small objects.
  */
 
-#include "sprox_zone.h"
+#include "sprox_region.h"
 
 
 #define HEX_LEN      32          /* of an MD5 */
@@ -25,6 +25,8 @@
 
 _Static_assert(sizeof(sprox_record_t) == SPROX_NODE_SIZE, "key's place");
 _Static_assert(sizeof(sprox_space_t) == SPROX_NODE_SIZE, "name's place");
+_Static_assert(sizeof(sprox_region_node_t) == SPROX_NODE_SIZE,
+               "prefix's place");
 _Static_assert(sizeof(sprox_chunk_t) == SPROX_UNIT, "a chunk's bytes");
 
 

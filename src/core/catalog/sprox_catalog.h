@@ -74,6 +74,9 @@ typedef struct {
     uint64_t  bytes_total;
     uint64_t  evicted;              /* since the start */
     uint64_t  emptied;              /* times a set mark was found */
+    uint64_t  held;                 /* objects that regions hold */
+    uint64_t  regions;
+    uint64_t  complete;             /* of the regions */
 } sprox_catalog_stats_t;
 
 
@@ -151,7 +154,11 @@ int sprox_etag_strong(sprox_str_t etag);
 sprox_rc_t sprox_catalog_doubt_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_str_t key, int64_t when);
 
-/* SPROX_OK, or SPROX_NOT_FOUND. */
+/*
+ * Forgets what is known of a key.  An object that a region holds goes on to
+ * be listed (that it is gone, an absent one or a sweep says): it is doubted,
+ * and its headers are forgotten.  SPROX_OK, or SPROX_NOT_FOUND.
+ */
 sprox_rc_t sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_str_t key);
 
@@ -198,6 +205,86 @@ typedef sprox_rc_t (*sprox_catalog_visit_pt)(void *data, sprox_str_t key,
 sprox_rc_t sprox_catalog_list_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_catalog_cursor_t *cursor, size_t n, sprox_catalog_visit_pt visit,
     void *data);
+
+/*
+ * Removes the objects of a range of which no later request told: those
+ * behind the cursor and not greater than upto (empty: all of the prefix)
+ * whose proof is older than before, in milliseconds.  Looks at n records at
+ * most, adds to *removed.  SPROX_AGAIN, SPROX_DONE.
+ */
+sprox_rc_t sprox_catalog_sweep_locked(sprox_catalog_t *cat, uint32_t space,
+    sprox_catalog_cursor_t *cursor, sprox_str_t upto, int64_t before,
+    size_t n, uint64_t *removed);
+
+
+/*
+ * A region: a prefix of a space of which all is to be known.  From its
+ * opening on, each object that is put below it is held: it is not evicted.
+ * Regions may lie in each other.  They are lost when the catalog is emptied.
+ */
+
+typedef struct {
+    uint32_t  id;                   /* of this opening */
+    int64_t   crawled;              /* milliseconds: when the crawl that
+                                       completed it began */
+    uint64_t  objects;              /* that are held and were put since */
+    uint64_t  bytes;                /* of these objects */
+    unsigned  complete:1;
+    unsigned  overflow:1;           /* something did not fit */
+} sprox_region_t;
+
+/*
+ * Opens a region, or finds it as it is.  SPROX_OK, SPROX_LIMIT (longer than a
+ * key), SPROX_FULL (regions share the memory of spaces).
+ *
+ * Of the memory for objects, regions hold seven eighths at most.  An object
+ * that is too much for that is put all the same, and not held; one that
+ * cannot be put (SPROX_FULL, SPROX_LIMIT) is not even known.  In both cases
+ * the regions that it lies in are `overflow` from then on: not complete, and
+ * they hold nothing any more.  Whoever fills a region looks now and then.
+ * To try once more: drop it, and open it again.
+ */
+sprox_rc_t sprox_catalog_region_open_locked(sprox_catalog_t *cat,
+    uint32_t space, sprox_str_t prefix, uint32_t *id);
+
+/* SPROX_OK, or SPROX_NOT_FOUND: no region has that very prefix. */
+sprox_rc_t sprox_catalog_region_get_locked(sprox_catalog_t *cat,
+    uint32_t space, sprox_str_t prefix, sprox_region_t *region);
+
+/*
+ * All below it is known now: a crawl that began at `crawled`, after open()
+ * gave that id, has put what there is, and swept what there is not.
+ * SPROX_OK; SPROX_NOT_FOUND: it is another opening, of which that crawl does
+ * not tell all; SPROX_FULL: it is `overflow`.
+ */
+sprox_rc_t sprox_catalog_region_complete_locked(sprox_catalog_t *cat,
+    uint32_t space, sprox_str_t prefix, uint32_t id, int64_t crawled);
+sprox_rc_t sprox_catalog_region_incomplete_locked(sprox_catalog_t *cat,
+    uint32_t space, sprox_str_t prefix);
+
+/*
+ * Ends a region.  What it held and no other one covers may be evicted as
+ * soon as release() came by, which put() calls as well: it looks at n
+ * records at most.  SPROX_AGAIN, SPROX_DONE.
+ */
+sprox_rc_t sprox_catalog_region_drop_locked(sprox_catalog_t *cat,
+    uint32_t space, sprox_str_t prefix);
+sprox_rc_t sprox_catalog_release_locked(sprox_catalog_t *cat, size_t n);
+
+/* The regions of a space, in byte order; as list(), but in one step. */
+typedef sprox_rc_t (*sprox_catalog_region_pt)(void *data, sprox_str_t prefix,
+    const sprox_region_t *region);
+
+sprox_rc_t sprox_catalog_regions_locked(sprox_catalog_t *cat, uint32_t space,
+    sprox_catalog_region_pt visit, void *data);
+
+/*
+ * Whether all objects of a prefix are known: SPROX_OK when a complete region
+ * covers it, *crawled is the latest such crawl; or SPROX_NOT_FOUND.
+ */
+sprox_rc_t sprox_catalog_covered_locked(sprox_catalog_t *cat, uint32_t space,
+    sprox_str_t prefix, int64_t *crawled);
+
 
 void sprox_catalog_stats_locked(sprox_catalog_t *cat,
     sprox_catalog_stats_t *stats);

@@ -62,6 +62,9 @@ void sprox_map_remove(void *base, uint32_t *root, uint32_t ref,
 void sprox_map_replace(void *base, uint32_t *root, uint32_t old, uint32_t ref,
     const sprox_map_path_t *path);
 
+/* The node before the place where a find() that found none ended, or 0. */
+uint32_t sprox_map_before(const sprox_map_path_t *path);
+
 /* Where seek() goes to. */
 
 typedef enum {

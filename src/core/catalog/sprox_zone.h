@@ -30,6 +30,7 @@
 #define SPROX_RECORD_SETTLED   8
 #define SPROX_RECORD_TOLD      16
 #define SPROX_RECORD_DOUBTED   32
+#define SPROX_RECORD_HELD      64    /* by a region; in no order of use */
 
 
 typedef enum {
@@ -49,7 +50,7 @@ typedef struct {
     sprox_node_t  node;
 
     uint32_t      newer;        /* used more recently; 0: none */
-    uint32_t      older;
+    uint32_t      older;        /* when held: the last opening, and 0 */
     uint32_t      version;      /* chains; 0: empty */
     uint32_t      headers;
 
@@ -85,7 +86,8 @@ typedef struct {
     uint32_t      number;
     uint64_t      objects;
     uint64_t      absent;
-    uint64_t      spare[3];
+    uint32_t      regions;      /* the map of its regions */
+    uint32_t      spare[5];
 } sprox_space_t;
 
 
@@ -99,11 +101,22 @@ struct sprox_catalog_s {
     uint64_t           epoch;
     uint64_t           emptied;
     uint64_t           evicted;
+    uint32_t           openings;      /* of regions, so far */
+    uint32_t           spare;
 
     uint64_t           objects;
     uint64_t           absent;
     uint32_t           newest;        /* ends of the order of use */
     uint32_t           oldest;
+
+    uint64_t           held;          /* records that regions hold */
+    uint64_t           held_units;    /* of the arena */
+    uint32_t           regions;
+    uint32_t           complete;      /* of the regions */
+    uint32_t           regions_free;  /* lists of regions */
+    uint32_t           releasing;
+    uint32_t           release_len;   /* how far the first one's walk is */
+    uint8_t            release_after[SPROX_KEY_MAX];
 
     uint32_t           spaces_root;   /* map by name */
     uint32_t           spaces_n;
@@ -167,14 +180,23 @@ typedef struct {
  * All of the following are in zone.c; the mark is set around them.
  *
  * sprox_zone_space: NULL when there is none of that number.
- * sprox_zone_use: makes a record the most recently used.
+ * sprox_zone_units: of a record, with its chains.
+ * sprox_zone_use: makes a record the most recently used, unless it is held.
+ * sprox_zone_use_last: puts one in no order in as the least recently used.
+ * sprox_zone_rejoin: is it held, by what the regions are now?
+ * sprox_zone_forget: of a held record, all that listings do not tell; it is
+ *     doubted.
  * sprox_zone_drop: takes a record out of everything and frees it.
  * sprox_zone_store: writes an object over what is known of it (put->old,
  *     known), or as a new one.  Evicts.  SPROX_OK or SPROX_FULL.
  */
 
 sprox_space_t *sprox_zone_space(sprox_catalog_t *cat, uint32_t number);
+uint32_t sprox_zone_units(sprox_catalog_t *cat, uint32_t ref);
 void sprox_zone_use(sprox_catalog_t *cat, uint32_t ref);
+void sprox_zone_use_last(sprox_catalog_t *cat, uint32_t ref);
+void sprox_zone_rejoin(sprox_catalog_t *cat, uint32_t ref);
+void sprox_zone_forget(sprox_catalog_t *cat, uint32_t ref);
 void sprox_zone_drop(sprox_catalog_t *cat, uint32_t ref);
 sprox_rc_t sprox_zone_store(sprox_catalog_t *cat, uint32_t number,
     sprox_str_t key, const sprox_object_t *object,

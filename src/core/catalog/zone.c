@@ -11,7 +11,7 @@
  *         |<- needed ->|                 a goes, though b is not the oldest
  */
 
-#include "sprox_zone.h"
+#include "sprox_region.h"
 
 
 /*
@@ -19,6 +19,12 @@
  * that is large enough, neighbours go.
  */
 #define EVICT_TRIES        16
+
+/*
+ * When nothing may be evicted, so many records are looked at of those that
+ * dropped regions still hold.
+ */
+#define RELEASE_TRIES      256
 
 
 sprox_space_t *
@@ -80,10 +86,96 @@ use_link(sprox_catalog_t *cat, uint32_t ref)
 void
 sprox_zone_use(sprox_catalog_t *cat, uint32_t ref)
 {
-    if (cat->newest != ref) {
+    if (cat->newest != ref
+        && !(sprox_record(cat, ref)->node.flags & SPROX_RECORD_HELD))
+    {
         use_unlink(cat, sprox_record(cat, ref));
         use_link(cat, ref);
     }
+}
+
+
+void
+sprox_zone_use_last(sprox_catalog_t *cat, uint32_t ref)
+{
+    sprox_record_t  *record;
+
+    record = sprox_record(cat, ref);
+    record->older = 0;
+    record->newer = cat->oldest;
+
+    if (cat->oldest) {
+        sprox_record(cat, cat->oldest)->older = ref;
+
+    } else {
+        cat->newest = ref;
+    }
+
+    cat->oldest = ref;
+}
+
+
+/* A whole record: held, or in the order of use; and out of both. */
+
+static void
+join(sprox_catalog_t *cat, uint32_t ref)
+{
+    if (!sprox_region_hold(cat, ref)) {
+        use_link(cat, ref);
+    }
+}
+
+
+static void
+part(sprox_catalog_t *cat, uint32_t ref)
+{
+    sprox_record_t  *record;
+
+    record = sprox_record(cat, ref);
+
+    if (record->node.flags & SPROX_RECORD_HELD) {
+        sprox_region_let_go(cat, ref);
+
+    } else {
+        use_unlink(cat, record);
+    }
+}
+
+
+void
+sprox_zone_rejoin(sprox_catalog_t *cat, uint32_t ref)
+{
+    part(cat, ref);
+    join(cat, ref);
+}
+
+
+static uint32_t
+chain_units(sprox_catalog_t *cat, uint32_t ref)
+{
+    uint32_t        units;
+    sprox_chunk_t  *chunk;
+
+    units = 0;
+
+    for ( /* void */ ; ref; ref = chunk->next) {
+        chunk = sprox_unit(cat, ref);
+        units += sprox_arena_units(cat, ref);
+    }
+
+    return units;
+}
+
+
+uint32_t
+sprox_zone_units(sprox_catalog_t *cat, uint32_t ref)
+{
+    const sprox_record_t  *record;
+
+    record = sprox_record(cat, ref);
+
+    return sprox_arena_units(cat, ref) + chain_units(cat, record->version)
+           + chain_units(cat, record->headers);
 }
 
 
@@ -151,11 +243,12 @@ drop(sprox_catalog_t *cat, uint32_t ref, uint32_t *hole)
     record = sprox_record(cat, ref);
     space = sprox_zone_space(cat, record->space);
 
+    part(cat, ref);
+
     (void) sprox_map_find(cat, space->root, sprox_node_key(&record->node),
                           &path);
     sprox_map_remove(cat, &space->root, ref, &path);
 
-    use_unlink(cat, record);
     count(cat, record, -1);
 
     free_chain(cat, record->version, hole);
@@ -170,6 +263,25 @@ sprox_zone_drop(sprox_catalog_t *cat, uint32_t ref)
     uint32_t  hole = 0;
 
     drop(cat, ref, &hole);
+}
+
+
+void
+sprox_zone_forget(sprox_catalog_t *cat, uint32_t ref)
+{
+    uint32_t         hole = 0;
+    sprox_record_t  *record;
+
+    record = sprox_record(cat, ref);
+
+    part(cat, ref);
+
+    free_chain(cat, record->headers, &hole);
+    record->headers = 0;
+    record->node.flags &= (uint8_t) ~SPROX_RECORD_HEADED;
+    record->node.flags |= SPROX_RECORD_DOUBTED;
+
+    join(cat, ref);
 }
 
 
@@ -201,7 +313,9 @@ widen(sprox_catalog_t *cat, const sprox_put_t *put, uint32_t hole,
             ref = chunk->owner;
         }
 
-        if (ref == put->old || ref == put->ref) {
+        if (ref == put->old || ref == put->ref
+            || (sprox_record(cat, ref)->node.flags & SPROX_RECORD_HELD))
+        {
             return;
         }
 
@@ -226,7 +340,11 @@ take(sprox_catalog_t *cat, const sprox_put_t *put, uint32_t units,
             return ref;
         }
 
-        /* what is being put is the newest, or not in the order yet */
+        /* what is being put is the newest, or not in the order (yet) */
+
+        if ((cat->oldest == 0 || cat->oldest == put->old) && cat->releasing) {
+            (void) sprox_region_release(cat, RELEASE_TRIES);
+        }
 
         hole = cat->oldest;
         if (hole == 0 || hole == put->old) {
@@ -313,6 +431,7 @@ supersede(sprox_catalog_t *cat, const sprox_put_t *put, sprox_str_t key,
     hole = 0;
     old = sprox_record(cat, put->old);
 
+    part(cat, put->old);
     count(cat, old, -1);
 
     if (old->version != version) {
@@ -331,9 +450,6 @@ supersede(sprox_catalog_t *cat, const sprox_put_t *put, sprox_str_t key,
 
     (void) sprox_map_find(cat, space->root, key, &path);
     sprox_map_replace(cat, &space->root, put->old, put->ref, &path);
-
-    use_unlink(cat, old);
-    use_link(cat, put->ref);
 
     own_chain(cat, version, put->ref);
     own_chain(cat, headers, put->ref);
@@ -392,7 +508,6 @@ sprox_zone_store(sprox_catalog_t *cat, uint32_t number, sprox_str_t key,
 
         (void) sprox_map_find(cat, space->root, key, &path);
         sprox_map_insert(cat, &space->root, put->ref, &path);
-        use_link(cat, put->ref);
     }
 
     record = sprox_record(cat, put->ref);
@@ -403,6 +518,7 @@ sprox_zone_store(sprox_catalog_t *cat, uint32_t number, sprox_str_t key,
     record->headers = headers;
 
     count(cat, record, 1);
+    join(cat, put->ref);
 
     return SPROX_OK;
 

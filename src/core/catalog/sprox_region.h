@@ -1,0 +1,72 @@
+/*
+ * Regions as they lie in the catalog's memory.  Private to the catalog and
+ * its tests.
+ */
+
+#ifndef SPROX_REGION_H
+#define SPROX_REGION_H
+
+
+#include "sprox_zone.h"
+
+
+/* Marks in node.flags. */
+
+#define SPROX_REGION_COMPLETE   1
+#define SPROX_REGION_OVERFLOW   2    /* holds nothing (any more) */
+#define SPROX_REGION_RELEASING  4    /* in the list of cat->releasing */
+#define SPROX_REGION_DROPPED    8    /* in no map; freed when released */
+
+/* What regions may hold of the memory for objects: the rest stays free for
+   what belongs to none. */
+#define SPROX_HELD_PART(units)  ((units) - (units) / 8)
+
+
+/* A region; its prefix follows.  A node of its space's map of regions. */
+
+typedef struct {
+    sprox_node_t  node;
+
+    uint32_t      next;             /* in the list that it is in */
+    uint32_t      units;
+    uint32_t      opened;           /* which opening of all; see region.c */
+    uint32_t      space;
+    int64_t       crawled;
+    uint64_t      objects;
+    uint64_t      bytes;
+    uint64_t      spare;
+} sprox_region_node_t;
+
+
+static inline sprox_region_node_t *
+sprox_region(sprox_catalog_t *cat, uint32_t ref)
+{
+    return sprox_unit(cat, ref);
+}
+
+
+/*
+ * All of the following are in region.c; the mark is set around those that
+ * change something.
+ *
+ * sprox_region_cover: the longest region that a key lies in and that is
+ *     shorter than *n, which becomes its length; start with key.len + 1 to
+ *     get them all.  0: there is none.
+ * sprox_region_hold: holds a record that is in no order of use, if a region
+ *     covers it; returns whether it does.
+ * sprox_region_let_go: the opposite; the record is then in no order.
+ * sprox_region_overflow: what cover the key could not keep it.
+ * sprox_region_release: looks at n records of those that dropped regions
+ *     held.  SPROX_AGAIN or SPROX_DONE.
+ */
+
+uint32_t sprox_region_cover(sprox_catalog_t *cat, const sprox_space_t *space,
+    sprox_str_t key, size_t *n);
+int sprox_region_hold(sprox_catalog_t *cat, uint32_t ref);
+void sprox_region_let_go(sprox_catalog_t *cat, uint32_t ref);
+void sprox_region_overflow(sprox_catalog_t *cat, const sprox_space_t *space,
+    sprox_str_t key);
+sprox_rc_t sprox_region_release(sprox_catalog_t *cat, size_t n);
+
+
+#endif /* SPROX_REGION_H */

@@ -36,7 +36,7 @@ CORE_SRC  := $(wildcard src/core/*/*.c src/store/*.c)
 CORE_HDR  := $(wildcard src/core/*/*.h src/store/*.h)
 CORE_INC  := $(addprefix -I,$(sort $(dir $(CORE_HDR))))
 XML_INC   := $(shell pkg-config --cflags libxml-2.0 2>/dev/null)
-CORE_LIBS := -lxml2 -lcrypto
+CORE_LIBS := -lxml2 -ljansson -lcrypto
 
 MODULE_SRC := ngx_http_sprox_module.c $(wildcard src/ngx/*.c) $(CORE_SRC)
 MODULE_HDR := $(wildcard src/ngx/*.h) $(CORE_HDR)

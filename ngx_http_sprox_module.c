@@ -79,8 +79,8 @@ static ngx_command_t  ngx_http_sprox_commands[] = {
         NGX_HTTP_LOC_CONF_OFFSET, ngx_http_sprox_set_metrics),
 
     ngx_http_sprox_directive("sprox_admin",
-        NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
-        NGX_HTTP_LOC_CONF_OFFSET, ngx_http_sprox_set_unsupported),
+        NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF_OFFSET, ngx_http_sprox_set_admin),
 
     ngx_http_sprox_directive("sprox_events",
         NGX_HTTP_SPROX_ANY_LEVEL|NGX_CONF_ANY,
@@ -114,8 +114,8 @@ static ngx_command_t  ngx_http_sprox_commands[] = {
                                ngx_http_sprox_set_list),
     ngx_http_sprox_policy_word("read_ahead", NGX_CONF_TAKE1,
                                ngx_http_sprox_set_read_ahead),
-    ngx_http_sprox_policy_word("reload", NGX_CONF_ANY,
-                               ngx_http_sprox_set_unsupported),
+    ngx_http_sprox_policy_word("reload", NGX_CONF_TAKE12,
+                               ngx_http_sprox_set_reload),
     ngx_http_sprox_policy_word("head", NGX_CONF_TAKE1,
                                ngx_http_sprox_set_head),
 

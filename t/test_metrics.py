@@ -29,6 +29,10 @@ FAMILIES = {
     "sprox_purged_slices": ("counter", set()),
     "sprox_tier_bytes": ("counter", {"zone"}),
     "sprox_tier_promotions": ("counter", {"zone", "result"}),
+    "sprox_jobs": ("gauge", {"kind", "state"}),
+    "sprox_crawl_pages": ("counter", {"alias"}),
+    "sprox_crawl_objects": ("counter", {"alias"}),
+    "sprox_alias_complete": ("gauge", {"alias"}),
 }
 BODY = bytes(range(256)) * 1200         # 307,200 bytes: five slices of 64k
 ALIAS = "$bucket"

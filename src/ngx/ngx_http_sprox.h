@@ -31,6 +31,7 @@ typedef struct ngx_http_sprox_object_s   ngx_http_sprox_object_t;
 #define NGX_HTTP_SPROX_LIST_ORIGIN       0
 #define NGX_HTTP_SPROX_LIST_CACHED       1
 #define NGX_HTTP_SPROX_LIST_OFF          2
+#define NGX_HTTP_SPROX_LIST_CATALOG      3
 
 #define NGX_HTTP_SPROX_HEAD_ORIGIN       0
 #define NGX_HTTP_SPROX_HEAD_LISTING      1
@@ -53,6 +54,7 @@ typedef struct {
     ngx_uint_t    list;
     time_t        list_valid;       /* of "cached TIME" */
     ngx_uint_t    head;
+    time_t        reload;           /* 0: off */
 } ngx_http_sprox_policy_t;
 
 
@@ -107,9 +109,14 @@ struct ngx_http_sprox_alias_s {
     ngx_http_sprox_origin_t  *origin;
     ngx_http_sprox_policy_t   policy;
     ngx_array_t               rules;         /* of ngx_http_sprox_rule_t */
+    time_t                    reload;        /* the shortest of all locations;
+                                                0: off */
     ngx_uint_t                index;         /* row in the metrics */
     ngx_str_t                 file;          /* where it was written */
     ngx_uint_t                line;
+    unsigned                  crawl:1;       /* some location wants its region
+                                                to be complete, */
+    unsigned                  catalog:1;     /* for its listings */
 };
 
 
@@ -178,6 +185,7 @@ typedef struct {
     ngx_shm_zone_t           *metrics_zone;
     ngx_shm_zone_t           *flight_zone;
     ngx_shm_zone_t           *temp_zone;
+    ngx_shm_zone_t           *job_zone;
     ngx_resolver_t           *resolver;      /* NULL: the system's */
     ngx_msec_t                resolver_timeout;
     ngx_thread_pool_t        *thread_pool;
@@ -190,6 +198,9 @@ typedef struct {
     ngx_http_sprox_policy_t   policy;
     ngx_array_t              *control;       /* of ngx_cidr_t; NULL: default
                                                 (loopback and unix) */
+    u_char                   *token;         /* of sprox_admin: its SHA-256;
+                                                NULL: none is asked for */
+    unsigned                  admin:1;       /* has sprox_admin */
 } ngx_http_sprox_loc_conf_t;
 
 

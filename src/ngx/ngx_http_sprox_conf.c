@@ -15,7 +15,9 @@
  */
 
 #include "ngx_http_sprox_conf.h"
+#include "ngx_http_sprox_admin.h"
 #include "ngx_http_sprox_fill.h"
+#include "ngx_http_sprox_job.h"
 #include "ngx_http_sprox_open.h"
 #include "ngx_http_sprox_metrics.h"
 #include "ngx_http_sprox_temp.h"
@@ -92,7 +94,9 @@ ngx_http_sprox_create_loc_conf(ngx_conf_t *cf)
     }
 
     slcf->enable = NGX_CONF_UNSET;
+    slcf->admin = 0;
     slcf->control = NGX_CONF_UNSET_PTR;
+    slcf->token = NGX_CONF_UNSET_PTR;
 
     ngx_http_sprox_policy_unset(&slcf->policy);
 
@@ -123,8 +127,17 @@ ngx_http_sprox_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         }
     }
 
+    if (prev->admin && (clcf->noname || clcf->lmt_excpt)) {
+        conf->admin = 1;
+
+        if (clcf->lmt_excpt && clcf->handler == NULL) {
+            clcf->handler = ngx_http_sprox_admin_handler;
+        }
+    }
+
     ngx_conf_merge_value(conf->enable, conf->enable, 0);
     ngx_conf_merge_ptr_value(conf->control, prev->control, NULL);
+    ngx_conf_merge_ptr_value(conf->token, prev->token, NULL);
 
     /* no defaults yet: whether "fill" was written decides its default */
 
@@ -144,6 +157,8 @@ ngx_http_sprox_init_module(ngx_cycle_t *cycle)
     if (mcf == NULL) {
         return NGX_OK;
     }
+
+    ngx_http_sprox_job_init_module(mcf);
 
     return ngx_http_sprox_flight_init_module(cycle, mcf->flight_zone);
 }
@@ -170,7 +185,11 @@ ngx_http_sprox_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    return ngx_http_sprox_zone_start(cycle, mcf);
+    if (ngx_http_sprox_zone_start(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_sprox_job_start(cycle, mcf);
 }
 
 
@@ -234,7 +253,8 @@ ngx_http_sprox_conf_zones(ngx_conf_t *cf, ngx_http_sprox_conf_t *scf)
     }
 
     if (ngx_http_sprox_flight_init(cf, &mcf->flight_zone) != NGX_OK
-        || ngx_http_sprox_temp_init(cf, &mcf->temp_zone) != NGX_OK)
+        || ngx_http_sprox_temp_init(cf, &mcf->temp_zone) != NGX_OK
+        || ngx_http_sprox_job_init(cf, mcf) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -274,7 +294,8 @@ ngx_http_sprox_conf_locations(ngx_conf_t *cf, ngx_http_sprox_conf_t *scf)
                 "location \"%V\" has another content handler beside %s: "
                 "leave one of them out", &loc[i].clcf->name,
                 loc[i].handler == ngx_http_sprox_handler ? "\"sprox on\""
-                                                         : "sprox_metrics");
+                : loc[i].handler == ngx_http_sprox_admin_handler
+                  ? "sprox_admin" : "sprox_metrics");
             return NGX_ERROR;
         }
 
@@ -328,7 +349,6 @@ ngx_http_sprox_set_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_sprox_loc_conf_t  *slcf = conf;
 
     ngx_str_t                   *value;
-    ngx_http_core_loc_conf_t    *clcf;
     ngx_http_sprox_main_conf_t  *mcf;
 
     if (slcf->enable != NGX_CONF_UNSET) {
@@ -351,19 +371,33 @@ ngx_http_sprox_set_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     slcf->enable = 1;
 
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_sprox_module);
+    mcf->enabled = 1;
+
+    return ngx_http_sprox_conf_handler(cf, slcf, ngx_http_sprox_handler);
+}
+
+
+char *
+ngx_http_sprox_conf_handler(ngx_conf_t *cf, void *conf,
+    ngx_http_handler_pt handler)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler == handler) {
+        return "is duplicate";
+    }
 
     if (clcf->handler != NULL) {
         return "needs a location of its own: this one has another content "
                "handler";
     }
 
-    clcf->handler = ngx_http_sprox_handler;
+    clcf->handler = handler;
 
-    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_sprox_module);
-    mcf->enabled = 1;
-
-    if (ngx_http_sprox_conf_location(cf, slcf, clcf->handler) != NGX_OK) {
+    if (ngx_http_sprox_conf_location(cf, conf, handler) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -374,26 +408,8 @@ ngx_http_sprox_set_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_sprox_set_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    if (clcf->handler == ngx_http_sprox_metrics_handler) {
-        return "is duplicate";
-    }
-
-    if (clcf->handler != NULL) {
-        return "needs a location of its own: this one has another content "
-               "handler";
-    }
-
-    clcf->handler = ngx_http_sprox_metrics_handler;
-
-    if (ngx_http_sprox_conf_location(cf, conf, clcf->handler) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
+    return ngx_http_sprox_conf_handler(cf, conf,
+                                       ngx_http_sprox_metrics_handler);
 }
 
 

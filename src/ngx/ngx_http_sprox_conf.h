@@ -57,7 +57,7 @@ typedef struct {
 } ngx_http_sprox_conf_cache_t;
 
 
-/* A location with "sprox on" or "sprox_metrics". */
+/* A location with "sprox on", "sprox_metrics" or "sprox_admin". */
 
 typedef struct {
     ngx_http_sprox_loc_conf_t  *slcf;
@@ -128,12 +128,21 @@ char *ngx_http_sprox_set_enable(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_sprox_set_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_sprox_set_admin(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_sprox_set_catalog(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_sprox_set_domain(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_sprox_set_control(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/*
+ * The current location gets this content handler, and is remembered; conf is
+ * its configuration.  NULL, or what is wrong, for nginx to say.
+ */
+char *ngx_http_sprox_conf_handler(ngx_conf_t *cf, void *conf,
+    ngx_http_handler_pt handler);
 
 /* A word that the design has and this version has not. */
 char *ngx_http_sprox_set_unsupported(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -243,6 +252,8 @@ char *ngx_http_sprox_set_fill(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_sprox_set_read_ahead(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_sprox_set_list(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_sprox_set_reload(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_sprox_set_head(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

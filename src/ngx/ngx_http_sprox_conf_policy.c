@@ -26,6 +26,8 @@ static void ngx_http_sprox_policy_defaults(ngx_http_sprox_policy_t *policy);
 static ngx_int_t ngx_http_sprox_policy_check(ngx_conf_t *cf,
     ngx_http_sprox_policy_t *policy, ngx_http_sprox_alias_t *alias,
     ngx_http_sprox_rule_t *rule, ngx_str_t *file, ngx_uint_t line);
+static void ngx_http_sprox_policy_region(ngx_http_sprox_policy_t *policy,
+    ngx_http_sprox_alias_t *alias);
 static ngx_int_t ngx_http_sprox_policy_places(ngx_conf_t *cf,
     ngx_http_sprox_policy_t *policy);
 static ngx_int_t ngx_http_sprox_cache_tier(ngx_conf_t *cf,
@@ -46,6 +48,7 @@ ngx_http_sprox_policy_unset(ngx_http_sprox_policy_t *policy)
     policy->list = NGX_CONF_UNSET_UINT;
     policy->list_valid = 0;
     policy->head = NGX_CONF_UNSET_UINT;
+    policy->reload = NGX_CONF_UNSET;
 }
 
 
@@ -89,6 +92,10 @@ ngx_http_sprox_policy_merge(ngx_http_sprox_policy_t *policy,
     if (policy->head == NGX_CONF_UNSET_UINT) {
         policy->head = outer->head;
     }
+
+    if (policy->reload == NGX_CONF_UNSET) {
+        policy->reload = outer->reload;
+    }
 }
 
 
@@ -107,6 +114,7 @@ ngx_http_sprox_policy_defaults(ngx_http_sprox_policy_t *policy)
     defaults.list = NGX_HTTP_SPROX_LIST_ORIGIN;
     defaults.list_valid = 0;
     defaults.head = NGX_HTTP_SPROX_HEAD_ORIGIN;
+    defaults.reload = 0;
 
     ngx_http_sprox_policy_merge(policy, &defaults);
 
@@ -295,7 +303,33 @@ ngx_http_sprox_policy_check(ngx_conf_t *cf, ngx_http_sprox_policy_t *policy,
         return NGX_ERROR;
     }
 
+    if (alias != NULL) {
+        ngx_http_sprox_policy_region(policy, alias);
+    }
+
     return NGX_OK;
+}
+
+
+/* What the policies of all locations together want of an alias' region. */
+
+static void
+ngx_http_sprox_policy_region(ngx_http_sprox_policy_t *policy,
+    ngx_http_sprox_alias_t *alias)
+{
+    if (policy->list == NGX_HTTP_SPROX_LIST_CATALOG || policy->reload) {
+        alias->crawl = 1;
+    }
+
+    if (policy->list == NGX_HTTP_SPROX_LIST_CATALOG) {
+        alias->catalog = 1;
+    }
+
+    if (policy->reload
+        && (alias->reload == 0 || policy->reload < alias->reload))
+    {
+        alias->reload = policy->reload;
+    }
 }
 
 

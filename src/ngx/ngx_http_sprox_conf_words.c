@@ -240,18 +240,60 @@ ngx_http_sprox_set_list(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (n == 2 && ngx_strcmp(value[1].data, "catalog") == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V catalog\" is not supported yet: write "
-                           "\"%V cached TIME\" or \"%V origin\"", &cmd->name,
-                           &cmd->name, &cmd->name);
-        return NGX_CONF_ERROR;
+        policy->list = NGX_HTTP_SPROX_LIST_CATALOG;
+        return NGX_CONF_OK;
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid value \"%V\" in \"%V\": write \"origin\", "
-                       "\"cached TIME\" or \"off\"", &value[1], &cmd->name);
+                       "\"cached TIME\", \"catalog\" or \"off\"", &value[1],
+                       &cmd->name);
 
     return NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_sprox_set_reload(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_sprox_loc_conf_t  *slcf = conf;
+
+    ngx_str_t  *value;
+
+    if (slcf->policy.reload != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strcmp(value[2].data, "warm") == 0) {
+            return "with \"warm\" is not supported yet: leave that word out";
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"%V\": write a time "
+                           "alone", &value[2], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        slcf->policy.reload = 0;
+        return NGX_CONF_OK;
+    }
+
+    slcf->policy.reload = ngx_http_sprox_parse_time(cf, cmd, &value[1],
+                                                    ", or \"off\"");
+
+    if (slcf->policy.reload == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" needs a time above 0, or \"off\"",
+                           &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return slcf->policy.reload == NGX_ERROR ? NGX_CONF_ERROR : NGX_CONF_OK;
 }
 
 

@@ -233,6 +233,10 @@ ngx_http_sprox_add_request_id(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_sprox_module);
 
+    if (ctx == NULL) {
+        return NGX_OK;
+    }
+
     ngx_str_set(&name, "x-amz-request-id");
     value.len = sizeof(ctx->request_id);
     value.data = ctx->request_id;

@@ -41,7 +41,7 @@ ngx_int_t ngx_http_sprox_send_body(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_http_sprox_add_header(ngx_http_request_t *r, ngx_str_t name,
     ngx_str_t value);
 
-/* x-amz-request-id of this request; the id is made with the ctx. */
+/* x-amz-request-id of this request; without a ctx it has none. */
 ngx_int_t ngx_http_sprox_add_request_id(ngx_http_request_t *r);
 
 

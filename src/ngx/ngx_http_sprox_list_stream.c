@@ -23,8 +23,6 @@
 
 static sprox_rc_t ngx_http_sprox_stream_item(void *data,
     const sprox_list_item_t *item);
-static void ngx_http_sprox_stream_teach(ngx_http_sprox_stream_t *s,
-    const sprox_list_item_t *item);
 static ngx_int_t ngx_http_sprox_stream_rollup(ngx_http_sprox_stream_t *s,
     sprox_list_item_t *item);
 static ngx_uint_t ngx_http_sprox_stream_visible(ngx_http_sprox_stream_t *s,
@@ -135,7 +133,9 @@ ngx_http_sprox_stream_item(void *data, const sprox_list_item_t *item)
     }
 
     if (s->sent && !item->is_prefix) {
-        ngx_http_sprox_stream_teach(s, item);
+        (void) ngx_http_sprox_list_teach(s->alias->origin,
+                                         sprox_buf_get(&s->ask.bucket), item,
+                                         s->sent);
     }
 
     shown = *item;
@@ -181,16 +181,16 @@ ngx_http_sprox_stream_item(void *data, const sprox_list_item_t *item)
 }
 
 
-static void
-ngx_http_sprox_stream_teach(ngx_http_sprox_stream_t *s,
-    const sprox_list_item_t *item)
+sprox_rc_t
+ngx_http_sprox_list_teach(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, const sprox_list_item_t *item, int64_t sent)
 {
     sprox_object_t  object;
 
     if (item->key.len == 0 || item->key.len > SPROX_KEY_MAX
         || item->size > SPROX_OBJECT_SIZE_MAX)
     {
-        return;
+        return SPROX_LIMIT;
     }
 
     ngx_memzero(&object, sizeof(sprox_object_t));
@@ -199,12 +199,10 @@ ngx_http_sprox_stream_teach(ngx_http_sprox_stream_t *s,
     object.last_modified = item->last_modified;
     object.etag = item->etag;
     object.storage_class = item->storage_class;
-    object.proved = s->sent;
+    object.proved = sent;
     object.listed = 1;
 
-    (void) ngx_http_sprox_zone_put(s->alias->origin,
-                                   sprox_buf_get(&s->ask.bucket), item->key,
-                                   &object);
+    return ngx_http_sprox_zone_put(origin, bucket, item->key, &object);
 }
 
 

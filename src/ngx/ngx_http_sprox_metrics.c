@@ -437,6 +437,22 @@ ngx_http_sprox_count_stale(ngx_http_sprox_alias_t *alias)
 
 
 void
+ngx_http_sprox_count_crawl(ngx_http_sprox_alias_t *alias, uint64_t objects)
+{
+    ngx_http_sprox_row_t  *row;
+
+    row = ngx_http_sprox_metrics_alias(alias);
+
+    if (row != NULL) {
+        (void) ngx_atomic_fetch_add(&row->counts.n[NGX_HTTP_SPROX_N_PAGES],
+                                    1);
+        (void) ngx_atomic_fetch_add(&row->counts.n[NGX_HTTP_SPROX_N_OBJECTS],
+                                    objects);
+    }
+}
+
+
+void
 ngx_http_sprox_count_origin(ngx_http_sprox_origin_t *origin, sprox_op_t op,
     ngx_uint_t status)
 {

@@ -28,6 +28,10 @@ void ngx_http_sprox_count_bytes(ngx_http_sprox_alias_t *alias, off_t hit,
     off_t fill);
 void ngx_http_sprox_count_stale(ngx_http_sprox_alias_t *alias);
 
+/* A page of a crawl, and what was found in it. */
+void ngx_http_sprox_count_crawl(ngx_http_sprox_alias_t *alias,
+    uint64_t objects);
+
 /* status 0: no answer (label status="error"). */
 void ngx_http_sprox_count_origin(ngx_http_sprox_origin_t *origin,
     sprox_op_t op, ngx_uint_t status);

@@ -28,6 +28,8 @@ typedef enum {
     NGX_HTTP_SPROX_N_HIT = 0,           /* alias, tier */
     NGX_HTTP_SPROX_N_FILL,
     NGX_HTTP_SPROX_N_STALE,
+    NGX_HTTP_SPROX_N_PAGES,
+    NGX_HTTP_SPROX_N_OBJECTS,
     NGX_HTTP_SPROX_N_RECEIVED,          /* origin */
     NGX_HTTP_SPROX_N_RETRIES,
     NGX_HTTP_SPROX_N_PROMOTED,          /* tier */

@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_sprox_metrics_private.h"
+#include "ngx_http_sprox_crawl.h"
 #include "ngx_http_sprox_flight.h"
 #include "ngx_http_sprox_zone.h"
 
@@ -16,6 +17,8 @@ static void ngx_http_sprox_metrics_simple(sprox_buf_t *out,
     ngx_http_sprox_row_n_e n, const char *source);
 static void ngx_http_sprox_metrics_open(sprox_buf_t *out);
 static uint64_t ngx_http_sprox_metrics_fills(void);
+static void ngx_http_sprox_metrics_jobs(sprox_buf_t *out);
+static void ngx_http_sprox_metrics_complete(sprox_buf_t *out);
 
 
 ngx_int_t
@@ -152,6 +155,20 @@ ngx_http_sprox_metrics_write(sprox_buf_t *out)
     ngx_http_sprox_metrics_simple(out, SPROX_METRIC_TIER_PROMOTIONS,
                                   NGX_HTTP_SPROX_ROW_TIER,
                                   NGX_HTTP_SPROX_N_UNPROMOTED, "failed");
+
+    ngx_http_sprox_metrics_jobs(out);
+
+    sprox_metric_head(out, SPROX_METRIC_CRAWL_PAGES);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_CRAWL_PAGES,
+                                  NGX_HTTP_SPROX_ROW_ALIAS,
+                                  NGX_HTTP_SPROX_N_PAGES, NULL);
+
+    sprox_metric_head(out, SPROX_METRIC_CRAWL_OBJECTS);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_CRAWL_OBJECTS,
+                                  NGX_HTTP_SPROX_ROW_ALIAS,
+                                  NGX_HTTP_SPROX_N_OBJECTS, NULL);
+
+    ngx_http_sprox_metrics_complete(out);
 }
 
 
@@ -283,4 +300,73 @@ ngx_http_sprox_metrics_fills(void)
     }
 
     return (uint64_t) sum;
+}
+
+
+static void
+ngx_http_sprox_metrics_jobs(sprox_buf_t *out)
+{
+    uint64_t      n;
+    ngx_str_t     name;
+    ngx_uint_t    kind, state;
+    sprox_str_t   labels[2];
+
+    sprox_metric_head(out, SPROX_METRIC_JOBS);
+
+    for (kind = 0; kind < NGX_HTTP_SPROX_JOB_KINDS; kind++) {
+
+        name = ngx_http_sprox_job_kind_name(kind);
+        labels[0] = ngx_http_sprox_to_core(name);
+
+        for (state = 0; state < NGX_HTTP_SPROX_JOB_STATES; state++) {
+
+            n = ngx_http_sprox_job_count(kind, state);
+
+            if (n == 0) {
+                continue;
+            }
+
+            name = ngx_http_sprox_job_state_name(state);
+            labels[1] = ngx_http_sprox_to_core(name);
+
+            sprox_metric_sample(out, SPROX_METRIC_JOBS, labels, n);
+        }
+    }
+}
+
+
+/* Of the aliases that want it, where the bucket is known. */
+
+static void
+ngx_http_sprox_metrics_complete(sprox_buf_t *out)
+{
+    int64_t                   crawled;
+    sprox_rc_t                rc;
+    ngx_uint_t                i;
+    sprox_str_t               bucket, prefix, label;
+    ngx_array_t              *aliases;
+    ngx_http_sprox_alias_t  **alias;
+
+    sprox_metric_head(out, SPROX_METRIC_COMPLETE);
+
+    aliases = &ngx_http_sprox_metrics->mcf->aliases;
+    alias = aliases->elts;
+
+    for (i = 0; i < aliases->nelts; i++) {
+
+        if (!alias[i]->crawl
+            || ngx_http_sprox_region_bucket(alias[i], &bucket) != NGX_OK
+            || ngx_http_sprox_region(alias[i], bucket, &prefix) != NGX_OK)
+        {
+            continue;
+        }
+
+        rc = ngx_http_sprox_zone_covered(alias[i]->origin, bucket, prefix,
+                                         &crawled);
+
+        label = ngx_http_sprox_to_core(alias[i]->pattern);
+
+        sprox_metric_sample(out, SPROX_METRIC_COMPLETE, &label,
+                            rc == SPROX_OK);
+    }
 }

@@ -108,6 +108,30 @@ static const sprox_metric_info_t  metrics[SPROX_METRIC_MAX] = {
         "sprox_tier_promotions_total", COUNTER,
         "Copies of hot slices into a zone, out of the next one.",
         { "zone", "result" }
+    },
+
+    [SPROX_METRIC_JOBS] = {
+        "sprox_jobs", GAUGE,
+        "Jobs that are queued, run, or ended lately, by kind and state.",
+        { "kind", "state" }
+    },
+
+    [SPROX_METRIC_CRAWL_PAGES] = {
+        "sprox_crawl_pages_total", COUNTER,
+        "Pages of origins' listings that crawls have read.",
+        { "alias" }
+    },
+
+    [SPROX_METRIC_CRAWL_OBJECTS] = {
+        "sprox_crawl_objects_total", COUNTER,
+        "Objects that crawls have found.",
+        { "alias" }
+    },
+
+    [SPROX_METRIC_COMPLETE] = {
+        "sprox_alias_complete", GAUGE,
+        "Whether all that is in an alias' target is known.",
+        { "alias" }
     }
 };
 

@@ -27,6 +27,10 @@ typedef enum {
     SPROX_METRIC_PURGED_SLICES,
     SPROX_METRIC_TIER_BYTES,           /* zone */
     SPROX_METRIC_TIER_PROMOTIONS,      /* zone, result */
+    SPROX_METRIC_JOBS,                 /* kind, state */
+    SPROX_METRIC_CRAWL_PAGES,          /* alias */
+    SPROX_METRIC_CRAWL_OBJECTS,        /* alias */
+    SPROX_METRIC_COMPLETE,             /* alias: its region is complete */
     SPROX_METRIC_MAX
 } sprox_metric_t;
 

@@ -49,6 +49,9 @@ static ngx_int_t ngx_http_sprox_zone_init(ngx_shm_zone_t *shm_zone,
     void *data);
 static ngx_int_t ngx_http_sprox_zone_store(ngx_http_sprox_origin_t *origin,
     u_char *digest);
+static sprox_rc_t ngx_http_sprox_zone_name(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, u_char buf[SPROX_CATALOG_NAME_MAX],
+    sprox_str_t *name);
 static sprox_rc_t ngx_http_sprox_zone_space_locked(
     ngx_http_sprox_origin_t *origin, sprox_str_t bucket, int create,
     uint32_t *space);
@@ -235,22 +238,40 @@ ngx_http_sprox_zone_store(ngx_http_sprox_origin_t *origin, u_char *digest)
 
 
 static sprox_rc_t
-ngx_http_sprox_zone_space_locked(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, int create, uint32_t *space)
+ngx_http_sprox_zone_name(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
+    u_char buf[SPROX_CATALOG_NAME_MAX], sprox_str_t *name)
 {
-    u_char  *p, name[SPROX_CATALOG_NAME_MAX];
+    u_char  *p;
 
-    if (origin->name.len + 1 + SPROX_MD5_LEN + bucket.len > sizeof(name)) {
+    if (origin->name.len + 1 + SPROX_MD5_LEN + bucket.len
+        > SPROX_CATALOG_NAME_MAX)
+    {
         return SPROX_LIMIT;
     }
 
-    p = ngx_cpymem(name, origin->name.data, origin->name.len);
+    p = ngx_cpymem(buf, origin->name.data, origin->name.len);
     *p++ = '\0';
     p = ngx_cpymem(p, ngx_http_sprox_stores[origin->index], SPROX_MD5_LEN);
     p = ngx_cpymem(p, bucket.data, bucket.len);
 
-    return sprox_catalog_space_locked(ngx_http_sprox_catalog(),
-                                      sprox_str_make(name, p - name), create,
+    *name = sprox_str_make(buf, p - buf);
+
+    return SPROX_OK;
+}
+
+
+static sprox_rc_t
+ngx_http_sprox_zone_space_locked(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, int create, uint32_t *space)
+{
+    u_char       buf[SPROX_CATALOG_NAME_MAX];
+    sprox_str_t  name;
+
+    if (ngx_http_sprox_zone_name(origin, bucket, buf, &name) != SPROX_OK) {
+        return SPROX_LIMIT;
+    }
+
+    return sprox_catalog_space_locked(ngx_http_sprox_catalog(), name, create,
                                       space);
 }
 
@@ -542,6 +563,84 @@ ngx_http_sprox_zone_release(size_t n)
     ngx_http_sprox_zone_leave();
 
     return rc;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_ban(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
+    sprox_str_t prefix, int64_t time, uint64_t *id)
+{
+    u_char       buf[SPROX_CATALOG_NAME_MAX];
+    sprox_rc_t   rc;
+    sprox_ban_t  ban;
+
+    if (ngx_http_sprox_zone == NULL) {
+        return SPROX_FULL;
+    }
+
+    ngx_memzero(&ban, sizeof(sprox_ban_t));
+    ban.prefix = prefix;
+    ban.time = time;
+
+    if (ngx_http_sprox_zone_name(origin, bucket, buf, &ban.name)
+        != SPROX_OK)
+    {
+        return SPROX_LIMIT;
+    }
+
+    ngx_shmtx_lock(&ngx_http_sprox_zone->shpool->mutex);
+    rc = sprox_catalog_ban_locked(ngx_http_sprox_catalog(), &ban, id);
+    ngx_http_sprox_zone_leave();
+
+    return rc;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_unban(uint64_t id)
+{
+    sprox_rc_t  rc;
+
+    if (ngx_http_sprox_zone == NULL) {
+        return SPROX_NOT_FOUND;
+    }
+
+    ngx_shmtx_lock(&ngx_http_sprox_zone->shpool->mutex);
+    rc = sprox_catalog_unban_locked(ngx_http_sprox_catalog(), id);
+    ngx_http_sprox_zone_leave();
+
+    return rc;
+}
+
+
+ngx_uint_t
+ngx_http_sprox_zone_banned(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t key, int64_t proved)
+{
+    u_char       buf[SPROX_CATALOG_NAME_MAX];
+    ngx_uint_t   banned;
+    sprox_str_t  name;
+
+    if (ngx_http_sprox_zone_bans_seq() == 0
+        || ngx_http_sprox_zone_name(origin, bucket, buf, &name) != SPROX_OK)
+    {
+        return 0;
+    }
+
+    ngx_shmtx_lock(&ngx_http_sprox_zone->shpool->mutex);
+    banned = sprox_catalog_banned_locked(ngx_http_sprox_catalog(), name, key,
+                                         proved);
+    ngx_http_sprox_zone_leave();
+
+    return banned;
+}
+
+
+uint64_t
+ngx_http_sprox_zone_bans_seq(void)
+{
+    return ngx_http_sprox_zone
+           ? sprox_catalog_bans_seq(ngx_http_sprox_catalog()) : 0;
 }
 
 

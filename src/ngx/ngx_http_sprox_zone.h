@@ -79,6 +79,18 @@ sprox_rc_t ngx_http_sprox_zone_sweep(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_catalog_cursor_t *cursor, sprox_str_t upto,
     int64_t before, size_t n, uint64_t *removed);
 
+/*
+ * Bans, of what is known and of slices, whose blocks say when they were
+ * proved; see sprox_catalog_ban_locked().  Without a zone ban() is
+ * SPROX_FULL.  bans_seq() takes no lock, banned() only when there are bans.
+ */
+sprox_rc_t ngx_http_sprox_zone_ban(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, int64_t time, uint64_t *id);
+sprox_rc_t ngx_http_sprox_zone_unban(uint64_t id);
+ngx_uint_t ngx_http_sprox_zone_banned(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t key, int64_t proved);
+uint64_t ngx_http_sprox_zone_bans_seq(void);
+
 void ngx_http_sprox_zone_stats(sprox_catalog_stats_t *stats);
 
 

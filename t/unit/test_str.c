@@ -144,6 +144,21 @@ test_u64(void **state)
 
 
 static void
+test_common(void **state)
+{
+    (void) state;
+
+    assert_int_equal(sprox_str_common(S("abc"), S("abd")), 2);
+    assert_int_equal(sprox_str_common(S("ab"), S("abd")), 2);
+    assert_int_equal(sprox_str_common(S("abc"), S("abc")), 3);
+    assert_int_equal(sprox_str_common(S("a\0b"), S("a\0c")), 2);
+    assert_int_equal(sprox_str_common(S("abc"), S("xbc")), 0);
+    assert_int_equal(sprox_str_common(S("abc"), sprox_str_null), 0);
+    assert_int_equal(sprox_str_common(sprox_str_null, sprox_str_null), 0);
+}
+
+
+static void
 test_trim(void **state)
 {
     (void) state;
@@ -331,6 +346,7 @@ main(void)
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_u64),
+        cmocka_unit_test(test_common),
         cmocka_unit_test(test_trim),
         cmocka_unit_test(test_dup),
         cmocka_unit_test(test_buf),

@@ -159,6 +159,7 @@ sprox_number_get(const uint8_t *p, size_t bytes)
  * sprox_str_u64: decimal digits only, at least one, no sign, no overflow:
  *     SPROX_OK, SPROX_INVALID or SPROX_LIMIT (overflow).
  * sprox_str_find: offset of needle in s from off, or (size_t) -1.
+ * sprox_str_common: how many bytes both begin with.
  * sprox_str_trim: without spaces and tabs at both ends; points into s.
  */
 
@@ -167,6 +168,7 @@ int sprox_str_case_eq(sprox_str_t a, sprox_str_t b);
 sprox_str_t sprox_str_dup(const sprox_mem_t *mem, sprox_str_t s);
 sprox_rc_t sprox_str_u64(sprox_str_t s, uint64_t *value);
 size_t sprox_str_find(sprox_str_t s, sprox_str_t needle, size_t off);
+size_t sprox_str_common(sprox_str_t a, sprox_str_t b);
 sprox_str_t sprox_str_trim(sprox_str_t s);
 
 

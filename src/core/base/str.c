@@ -160,6 +160,21 @@ sprox_str_find(sprox_str_t s, sprox_str_t needle, size_t off)
 }
 
 
+size_t
+sprox_str_common(sprox_str_t a, sprox_str_t b)
+{
+    size_t  i, n;
+
+    n = a.len < b.len ? a.len : b.len;
+
+    for (i = 0; i < n && a.data[i] == b.data[i]; i++) {
+        /* void */
+    }
+
+    return i;
+}
+
+
 sprox_str_t
 sprox_str_trim(sprox_str_t s)
 {

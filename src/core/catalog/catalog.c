@@ -3,17 +3,18 @@
  * and is the same in each worker.  nginx's slab pool and its rbtree would
  * do neither the order of keys nor a bound by eviction, and hold pointers.
  *
- *   +--------+------------------+-----------------------------------------+
- *   | header | spaces           | arena                                   |
- *   +--------+------------------+-----------------------------------------+
- *     |   |    | table by number   ^ records and chunks, see record.c
- *     |   |    | space: root ------+ map of the space's objects
- *     |   +--> | ...
+ *   +--------+------+------------------+----------------------------------+
+ *   | header | bans | spaces           | arena                            |
+ *   +--------+------+------------------+----------------------------------+
+ *     |   |           | table by number   ^ records and chunks, see record.c
+ *     |   |           | space: root ------+ map of the space's objects
+ *     |   +---------> |        regions ->   map of its regions, see region.c
  *     |
  *     +-- newest <-> ... <-> oldest, through all records of all spaces
  *
- * Spaces are not evicted and therefore lie apart: immovable blocks in the
- * arena would keep it from ever joining into one.
+ * Spaces and regions are not evicted and therefore lie apart: immovable
+ * blocks in the arena would keep it from ever joining into one.  Bans, see
+ * ban.c, outlive everything else.
  *
  * The mark: `changing` is 1 while links are not whole.  A process that is
  * killed then leaves it so (what it stored before, it stored in order: a
@@ -21,6 +22,7 @@
  */
 
 #include "sprox_region.h"
+#include "sprox_ban.h"
 
 
 #define SIZE_MAX_USED      ((uint64_t) 0xffffffff * SPROX_UNIT)
@@ -33,7 +35,7 @@
 #define RELEASE_STEP       16
 
 
-/* Lays out an empty catalog; epoch and counters stay. */
+/* Lays out an empty catalog; epoch, counters and bans stay. */
 
 static void
 format(sprox_catalog_t *cat)
@@ -44,7 +46,7 @@ format(sprox_catalog_t *cat)
     size = cat->size < SIZE_MAX_USED ? cat->size : SIZE_MAX_USED;
 
     units = (uint32_t) (size / SPROX_UNIT);
-    first = SPROX_UNITS(sizeof(sprox_catalog_t));
+    first = cat->bans + cat->bans_units;
 
     size /= SPACES_PART;
     if (size > SPACES_SIZE_MAX) {
@@ -105,6 +107,20 @@ sprox_catalog_create(void *memory, size_t size)
     cat->evicted = 0;
     cat->openings = 0;
 
+    size /= SPROX_BANS_PART;
+
+    if (size < SPROX_BANS_SIZE_MIN) {
+        size = SPROX_BANS_SIZE_MIN;
+    }
+
+    if (size > SPROX_BANS_SIZE_MAX) {
+        size = SPROX_BANS_SIZE_MAX;
+    }
+
+    cat->bans = SPROX_UNITS(sizeof(sprox_catalog_t));
+    cat->bans_units = (uint32_t) (size / SPROX_UNIT) & ~1u;
+    sprox_ban_init(cat);
+
     format(cat);
     sprox_zone_unmark(cat);
 
@@ -138,6 +154,7 @@ sprox_zone_empty(sprox_catalog_t *cat)
     cat->emptied++;
     cat->epoch++;
 
+    sprox_ban_recover(cat);
     format(cat);
     sprox_zone_unmark(cat);
 }
@@ -247,6 +264,13 @@ sprox_catalog_put_locked(sprox_catalog_t *cat, uint32_t number,
 
     plain = sprox_object_plain(object);
 
+    if (cat->bans_seq && sprox_ban_covers(cat, sprox_node_key(&space->node),
+                                          key, plain.proved))
+    {
+        sprox_zone_unmark(cat);
+        return SPROX_DONE;
+    }
+
     same = 0;
     put.ref = 0;
     put.old = sprox_map_find(cat, space->root, key, &path);
@@ -262,7 +286,10 @@ sprox_catalog_put_locked(sprox_catalog_t *cat, uint32_t number,
 
         sprox_record_read(cat, sprox_record(cat, put.old), &known, buf);
 
-        same = sprox_object_same(&plain, &known);
+        /* what is banned tells nothing of what comes */
+
+        same = !sprox_zone_banned(cat, sprox_record(cat, put.old))
+               && sprox_object_same(&plain, &known);
 
         if (same) {
             plain = plain.proved >= known.proved
@@ -310,7 +337,8 @@ sprox_catalog_get_locked(sprox_catalog_t *cat, uint32_t number,
     }
 
     ref = sprox_map_find(cat, space->root, key, &path);
-    if (ref == 0) {
+
+    if (ref == 0 || sprox_zone_banned(cat, sprox_record(cat, ref))) {
         return SPROX_NOT_FOUND;
     }
 

@@ -5,6 +5,7 @@
  */
 
 #include "sprox_region.h"
+#include "sprox_ban.h"
 
 
 typedef struct {
@@ -397,7 +398,11 @@ sprox_catalog_check_locked(sprox_catalog_t *cat)
 
     memset(&tally, 0, sizeof(sprox_tally_t));
 
-    err = sprox_arena_check(cat, &cat->arena);
+    err = sprox_ban_check(cat);
+    if (err == NULL) {
+        err = sprox_arena_check(cat, &cat->arena);
+    }
+
     if (err == NULL) {
         err = check_spaces(cat, &tally);
     }

@@ -11,7 +11,7 @@
  *     +---- seek past "a/" -------->|  +---- seek past "c/" ---> done
  */
 
-#include "sprox_zone.h"
+#include "sprox_ban.h"
 
 
 void
@@ -155,7 +155,9 @@ sprox_catalog_list_locked(sprox_catalog_t *cat, uint32_t number,
 
         rolled = 0;
 
-        if (!(record->node.flags & SPROX_RECORD_ABSENT)) {
+        if (!(record->node.flags & SPROX_RECORD_ABSENT)
+            && !sprox_zone_banned(cat, record))
+        {
             rc = show(cat, cursor, record, visit, data, &key, &rolled);
             if (rc != SPROX_OK) {
                 break;

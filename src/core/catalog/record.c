@@ -16,6 +16,7 @@
  */
 
 #include "sprox_region.h"
+#include "sprox_ban.h"
 
 
 #define HEX_LEN      32          /* of an MD5 */
@@ -27,6 +28,8 @@ _Static_assert(sizeof(sprox_record_t) == SPROX_NODE_SIZE, "key's place");
 _Static_assert(sizeof(sprox_space_t) == SPROX_NODE_SIZE, "name's place");
 _Static_assert(sizeof(sprox_region_node_t) == SPROX_NODE_SIZE,
                "prefix's place");
+_Static_assert(sizeof(sprox_bans_t) % 8 == 0
+               && sizeof(sprox_ban_entry_t) % 8 == 0, "alignment");
 _Static_assert(sizeof(sprox_chunk_t) == SPROX_UNIT, "a chunk's bytes");
 
 

@@ -22,24 +22,10 @@
  */
 
 #include "sprox_region.h"
+#include "sprox_ban.h"
 
 
 static const sprox_str_t  no_text = sprox_str("");
-
-
-static size_t
-common(sprox_str_t a, sprox_str_t b)
-{
-    size_t  i, n;
-
-    n = a.len < b.len ? a.len : b.len;
-
-    for (i = 0; i < n && a.data[i] == b.data[i]; i++) {
-        /* void */
-    }
-
-    return i;
-}
 
 
 uint32_t
@@ -68,7 +54,7 @@ sprox_region_cover(sprox_catalog_t *cat, const sprox_space_t *space,
         }
 
         prefix = sprox_node_key(&sprox_region(cat, ref)->node);
-        same = common(prefix, key);
+        same = sprox_str_common(prefix, key);
 
         if (same == prefix.len) {
             *n = same;
@@ -443,6 +429,7 @@ sprox_catalog_region_open_locked(sprox_catalog_t *cat, uint32_t number,
     units = region->units;
 
     memset(region, 0, sizeof(sprox_region_node_t));
+    region->outdated = INT64_MIN;
     region->node.key_len = (uint16_t) prefix.len;
     region->units = units;
     region->space = number;
@@ -485,14 +472,25 @@ find(sprox_catalog_t *cat, uint32_t number, sprox_str_t prefix)
 }
 
 
+/* One that is complete but for a ban is not. */
+
 static void
-describe(const sprox_region_node_t *node, sprox_region_t *region)
+describe(sprox_catalog_t *cat, const sprox_region_node_t *node,
+    sprox_region_t *region)
 {
+    sprox_space_t  *space;
+
+    space = sprox_zone_space(cat, node->space);
+
     region->id = node->opened;
     region->crawled = node->crawled;
     region->objects = node->objects;
     region->bytes = node->bytes;
-    region->complete = (node->node.flags & SPROX_REGION_COMPLETE) != 0;
+    region->complete = (node->node.flags & SPROX_REGION_COMPLETE)
+                       && node->crawled
+                          >= sprox_ban_latest(cat,
+                                              sprox_node_key(&space->node),
+                                              sprox_node_key(&node->node));
     region->overflow = (node->node.flags & SPROX_REGION_OVERFLOW) != 0;
 }
 
@@ -508,7 +506,7 @@ sprox_catalog_region_get_locked(sprox_catalog_t *cat, uint32_t number,
         return SPROX_NOT_FOUND;
     }
 
-    describe(node, region);
+    describe(cat, node, region);
 
     return SPROX_OK;
 }
@@ -536,7 +534,7 @@ sprox_catalog_regions_locked(sprox_catalog_t *cat, uint32_t number,
 
     for ( /* void */ ; ref; ref = sprox_map_next(cat, &path)) {
         node = sprox_region(cat, ref);
-        describe(node, &region);
+        describe(cat, node, &region);
 
         rc = visit(data, sprox_node_key(&node->node), &region);
         if (rc != SPROX_OK) {
@@ -556,7 +554,9 @@ sprox_catalog_region_complete_locked(sprox_catalog_t *cat, uint32_t number,
 
     region = find(cat, number, prefix);
 
-    if (region == NULL || region->opened != id) {
+    if (region == NULL || region->opened != id
+        || crawled < region->outdated)
+    {
         return SPROX_NOT_FOUND;
     }
 
@@ -596,6 +596,44 @@ sprox_catalog_region_incomplete_locked(sprox_catalog_t *cat, uint32_t number,
     sprox_zone_unmark(cat);
 
     return SPROX_OK;
+}
+
+
+void
+sprox_region_outdated(sprox_catalog_t *cat, sprox_str_t name,
+    sprox_str_t prefix, int64_t before)
+{
+    uint32_t              ref;
+    sprox_str_t           own;
+    sprox_space_t        *space;
+    sprox_map_path_t      path;
+    sprox_region_node_t  *region;
+
+    ref = sprox_map_find(cat, cat->spaces_root, name, &path);
+    if (ref == 0) {
+        return;
+    }
+
+    space = sprox_unit(cat, ref);
+
+    ref = sprox_map_seek(cat, space->regions, no_text, SPROX_MAP_FROM, &path);
+
+    for ( /* void */ ; ref; ref = sprox_map_next(cat, &path)) {
+        region = sprox_region(cat, ref);
+        own = sprox_node_key(&region->node);
+
+        if (!sprox_str_starts(own, prefix) && !sprox_str_starts(prefix, own)) {
+            continue;
+        }
+
+        if (region->outdated < before) {
+            region->outdated = before;
+        }
+
+        if (region->crawled < before) {
+            set_complete(cat, region, 0);
+        }
+    }
 }
 
 
@@ -642,6 +680,7 @@ sprox_catalog_covered_locked(sprox_catalog_t *cat, uint32_t number,
     sprox_str_t prefix, int64_t *crawled)
 {
     size_t                len;
+    int64_t               banned;
     sprox_rc_t            rc;
     sprox_space_t        *space;
     sprox_region_node_t  *region;
@@ -653,6 +692,8 @@ sprox_catalog_covered_locked(sprox_catalog_t *cat, uint32_t number,
         return SPROX_NOT_FOUND;
     }
 
+    banned = sprox_ban_latest(cat, sprox_node_key(&space->node), prefix);
+
     rc = SPROX_NOT_FOUND;
     len = prefix.len + 1;
 
@@ -663,6 +704,7 @@ sprox_catalog_covered_locked(sprox_catalog_t *cat, uint32_t number,
         }
 
         if ((region->node.flags & SPROX_REGION_COMPLETE)
+            && region->crawled >= banned
             && (rc != SPROX_OK || region->crawled > *crawled))
         {
             *crawled = region->crawled;

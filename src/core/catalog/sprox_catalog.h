@@ -254,8 +254,8 @@ sprox_rc_t sprox_catalog_region_get_locked(sprox_catalog_t *cat,
 /*
  * All below it is known now: a crawl that began at `crawled`, after open()
  * gave that id, has put what there is, and swept what there is not.
- * SPROX_OK; SPROX_NOT_FOUND: it is another opening, of which that crawl does
- * not tell all; SPROX_FULL: it is `overflow`.
+ * SPROX_OK; SPROX_NOT_FOUND: it is another opening, or a ban since has come
+ * and gone, so that this crawl does not tell all; SPROX_FULL: `overflow`.
  */
 sprox_rc_t sprox_catalog_region_complete_locked(sprox_catalog_t *cat,
     uint32_t space, sprox_str_t prefix, uint32_t id, int64_t crawled);
@@ -280,10 +280,56 @@ sprox_rc_t sprox_catalog_regions_locked(sprox_catalog_t *cat, uint32_t space,
 
 /*
  * Whether all objects of a prefix are known: SPROX_OK when a complete region
- * covers it, *crawled is the latest such crawl; or SPROX_NOT_FOUND.
+ * covers it, *crawled is the latest such crawl; or SPROX_NOT_FOUND, also when
+ * a key below it was banned since.
  */
 sprox_rc_t sprox_catalog_covered_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_str_t prefix, int64_t *crawled);
+
+
+/*
+ * A ban: what was proved before (not at) a moment counts for nothing.  get()
+ * and list() pass it over, covered() does not count it, and put() of a proof
+ * of before is SPROX_DONE.  Bans outlive emptying.
+ */
+
+typedef struct {
+    uint64_t     id;
+    sprox_str_t  name;              /* of a space, which need not be there */
+    sprox_str_t  prefix;
+    int64_t      time;              /* milliseconds */
+    unsigned     all:1;             /* of every space: no name, no prefix */
+} sprox_ban_t;
+
+/*
+ * Bans, and gives the id by which that is ended (ban->id is not looked at).
+ * There is always room: when it runs out, two bans become a wider one, and
+ * that stays; so does one of `all` (id 0).  SPROX_OK, or SPROX_LIMIT (a name
+ * or prefix that no space or key can have).
+ */
+sprox_rc_t sprox_catalog_ban_locked(sprox_catalog_t *cat,
+    const sprox_ban_t *ban, uint64_t *id);
+
+/*
+ * Everything that the ban is about was deleted.  Regions that were crawled
+ * before it, and lie below or above, are not complete from then on.
+ * SPROX_OK; SPROX_NOT_FOUND: a later or wider ban took its place.
+ */
+sprox_rc_t sprox_catalog_unban_locked(sprox_catalog_t *cat, uint64_t id);
+
+/* Whether what was proved then is banned: for what lies elsewhere. */
+int sprox_catalog_banned_locked(sprox_catalog_t *cat, sprox_str_t name,
+    sprox_str_t key, int64_t proved);
+
+/* All bans, the one of `all` first; as list(), but in one step. */
+typedef sprox_rc_t (*sprox_catalog_ban_pt)(void *data,
+    const sprox_ban_t *ban);
+
+sprox_rc_t sprox_catalog_bans_locked(sprox_catalog_t *cat,
+    sprox_catalog_ban_pt visit, void *data);
+
+/* 0: there is no ban; else a number that changes with them.  Needs no lock. */
+uint64_t sprox_catalog_bans_seq(const sprox_catalog_t *cat);
 
 
 void sprox_catalog_stats_locked(sprox_catalog_t *cat,

@@ -34,7 +34,8 @@ typedef struct {
     int64_t       crawled;
     uint64_t      objects;
     uint64_t      bytes;
-    uint64_t      spare;
+    int64_t       outdated;         /* a crawl that began before does not
+                                       tell all */
 } sprox_region_node_t;
 
 
@@ -56,6 +57,7 @@ sprox_region(sprox_catalog_t *cat, uint32_t ref)
  *     covers it; returns whether it does.
  * sprox_region_let_go: the opposite; the record is then in no order.
  * sprox_region_overflow: what cover the key could not keep it.
+ * sprox_region_outdated: a ban of that time over a prefix is lifted.
  * sprox_region_release: looks at n records of those that dropped regions
  *     held.  SPROX_AGAIN or SPROX_DONE.
  */
@@ -66,6 +68,8 @@ int sprox_region_hold(sprox_catalog_t *cat, uint32_t ref);
 void sprox_region_let_go(sprox_catalog_t *cat, uint32_t ref);
 void sprox_region_overflow(sprox_catalog_t *cat, const sprox_space_t *space,
     sprox_str_t key);
+void sprox_region_outdated(sprox_catalog_t *cat, sprox_str_t name,
+    sprox_str_t prefix, int64_t before);
 sprox_rc_t sprox_region_release(sprox_catalog_t *cat, size_t n);
 
 

@@ -102,7 +102,12 @@ struct sprox_catalog_s {
     uint64_t           emptied;
     uint64_t           evicted;
     uint32_t           openings;      /* of regions, so far */
-    uint32_t           spare;
+
+    uint32_t           bans;          /* the tables of bans, see ban.c */
+    uint32_t           bans_units;
+    volatile uint32_t  bans_active;
+    volatile uint64_t  bans_seq;      /* 0: there is none */
+    uint64_t           bans_changes;
 
     uint64_t           objects;
     uint64_t           absent;

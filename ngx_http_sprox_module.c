@@ -196,6 +196,6 @@ ngx_module_t  ngx_http_sprox_module = {
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
     NULL,                                  /* exit process */
-    NULL,                                  /* exit master */
+    ngx_http_sprox_exit_master,            /* exit master */
     NGX_MODULE_V1_PADDING
 };

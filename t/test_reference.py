@@ -191,6 +191,7 @@ def test_example(make_nginx, pki, name):
         "[sales]\naws_access_key_id=A\naws_secret_access_key=s\n")
     (nginx.dir / "srv/buckets").mkdir(parents=True)
     (nginx.dir / "etc/sprox").mkdir(parents=True)
+    (nginx.dir / "var/lib").mkdir(parents=True)
     (nginx.dir / "etc/sprox/store-ca.pem").symlink_to(pki.ca)
     nginx.conf.write_text(paths(nginx.conf.read_text(), nginx.dir))
     code, said = nginx.check()

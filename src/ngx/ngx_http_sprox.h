@@ -181,7 +181,7 @@ typedef struct {
     ngx_array_t               domains;       /* of ngx_str_t */
     ngx_shm_zone_t           *catalog_zone;
     ngx_str_t                 catalog_file;
-    time_t                    catalog_interval;
+    ngx_msec_t                catalog_interval;
     ngx_shm_zone_t           *metrics_zone;
     ngx_shm_zone_t           *flight_zone;
     ngx_shm_zone_t           *temp_zone;

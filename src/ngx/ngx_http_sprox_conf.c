@@ -20,6 +20,7 @@
 #include "ngx_http_sprox_job.h"
 #include "ngx_http_sprox_open.h"
 #include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_persist.h"
 #include "ngx_http_sprox_temp.h"
 #include "ngx_http_sprox_tier.h"
 #include "ngx_http_sprox_zone.h"
@@ -189,7 +190,22 @@ ngx_http_sprox_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    ngx_http_sprox_persist_start(cycle, mcf);
+
     return ngx_http_sprox_job_start(cycle, mcf);
+}
+
+
+void
+ngx_http_sprox_exit_master(ngx_cycle_t *cycle)
+{
+    ngx_http_sprox_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_sprox_module);
+
+    if (mcf != NULL) {
+        ngx_http_sprox_persist_exit(cycle, mcf);
+    }
 }
 
 
@@ -244,6 +260,15 @@ ngx_http_sprox_conf_zones(ngx_conf_t *cf, ngx_http_sprox_conf_t *scf)
         mcf->catalog_zone = ngx_http_sprox_zone_add(cf, &name,
                                                NGX_HTTP_SPROX_CATALOG_SIZE);
         if (mcf->catalog_zone == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    /* written and read in threads */
+
+    if (mcf->catalog_file.len && mcf->thread_pool == NULL) {
+        mcf->thread_pool = ngx_thread_pool_add(cf, NULL);
+        if (mcf->thread_pool == NULL) {
             return NGX_ERROR;
         }
     }
@@ -410,204 +435,6 @@ ngx_http_sprox_set_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     return ngx_http_sprox_conf_handler(cf, conf,
                                        ngx_http_sprox_metrics_handler);
-}
-
-
-char *
-ngx_http_sprox_set_catalog(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_sprox_main_conf_t  *mcf = conf;
-
-    u_char      *colon;
-    ssize_t      size;
-    ngx_str_t   *value, name, text;
-    ngx_uint_t   i;
-
-    if (mcf->catalog_zone != NULL) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-    size = 0;
-    ngx_str_null(&name);
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (ngx_strncmp(value[i].data, "zone=", 5) == 0 && name.len == 0) {
-
-            name.data = value[i].data + 5;
-            colon = (u_char *) ngx_strchr(name.data, ':');
-
-            if (colon == NULL || colon == name.data) {
-                goto invalid;
-            }
-
-            name.len = colon - name.data;
-
-            text.data = colon + 1;
-            text.len = value[i].data + value[i].len - text.data;
-            size = ngx_parse_size(&text);
-
-            if (size == NGX_ERROR) {
-                goto invalid;
-            }
-
-            continue;
-        }
-
-        if (ngx_strncmp(value[i].data, "file=", 5) == 0
-            || ngx_strncmp(value[i].data, "interval=", 9) == 0)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" in \"sprox_catalog\" is not supported "
-                               "yet: leave it out", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        goto invalid;
-    }
-
-    mcf->catalog_zone = ngx_http_sprox_zone_add(cf, &name, size);
-
-    return mcf->catalog_zone ? NGX_CONF_OK : NGX_CONF_ERROR;
-
-invalid:
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid parameter \"%V\" in \"sprox_catalog\": write "
-                       "zone=NAME:SIZE, such as zone=catalog:256m", &value[i]);
-    return NGX_CONF_ERROR;
-}
-
-
-char *
-ngx_http_sprox_set_domain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_sprox_main_conf_t  *mcf = conf;
-
-    u_char            *text;
-    ngx_str_t         *value, *domain, *other;
-    ngx_uint_t         i, k;
-    const char        *why;
-    sprox_endpoint_t   ep;
-
-    if (mcf->domains.nelts != 0) {
-        return "is duplicate: write all names in one";
-    }
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        ngx_strlow(value[i].data, value[i].data, value[i].len);
-
-        /* what may stand as the host of a URL may stand here, but a port */
-
-        text = ngx_pnalloc(cf->pool, sizeof("http://") - 1 + value[i].len);
-        if (text == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        ngx_memcpy(text, "http://", sizeof("http://") - 1);
-        ngx_memcpy(text + sizeof("http://") - 1, value[i].data, value[i].len);
-
-        if (sprox_endpoint_parse(sprox_str_make(text, sizeof("http://") - 1
-                                                      + value[i].len),
-                                 &ep, &why)
-            != SPROX_OK
-            || ep.ipv4 || ep.ipv6 || ep.host.len != value[i].len)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid name \"%V\" in \"sprox_domain\": "
-                               "write the name that bucket names stand in "
-                               "front of, such as s3.example.com", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        other = mcf->domains.elts;
-
-        for (k = 0; k < mcf->domains.nelts; k++) {
-            if (other[k].len == value[i].len
-                && ngx_memcmp(other[k].data, value[i].data, value[i].len)
-                   == 0)
-            {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "duplicate name \"%V\" in "
-                                   "\"sprox_domain\"", &value[i]);
-                return NGX_CONF_ERROR;
-            }
-        }
-
-        domain = ngx_array_push(&mcf->domains);
-        if (domain == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *domain = value[i];
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-char *
-ngx_http_sprox_set_control(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_sprox_loc_conf_t  *slcf = conf;
-
-    ngx_int_t    rc;
-    ngx_str_t   *value;
-    ngx_uint_t   i;
-    ngx_cidr_t  *cidr;
-
-    if (slcf->control != NGX_CONF_UNSET_PTR) {
-        return "is duplicate: write all addresses in one";
-    }
-
-    slcf->control = ngx_array_create(cf->pool, cf->args->nelts - 1,
-                                     sizeof(ngx_cidr_t));
-    if (slcf->control == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        cidr = ngx_array_push(slcf->control);
-        if (cidr == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        ngx_memzero(cidr, sizeof(ngx_cidr_t));
-
-#if (NGX_HAVE_UNIX_DOMAIN)
-
-        if (ngx_strcmp(value[i].data, "unix:") == 0) {
-            cidr->family = AF_UNIX;
-            continue;
-        }
-
-#endif
-
-        rc = ngx_ptocidr(&value[i], cidr);
-
-        if (rc == NGX_ERROR) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid address \"%V\" in \"sprox_control\": "
-                               "write an address, a network such as "
-                               "10.0.0.0/8, or \"unix:\"", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        if (rc == NGX_DONE) {
-            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                               "low address bits of %V are meaningless",
-                               &value[i]);
-        }
-    }
-
-    return NGX_CONF_OK;
 }
 
 

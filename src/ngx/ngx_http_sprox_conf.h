@@ -123,6 +123,7 @@ char *ngx_http_sprox_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 ngx_int_t ngx_http_sprox_init_module(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_sprox_init_process(ngx_cycle_t *cycle);
+void ngx_http_sprox_exit_master(ngx_cycle_t *cycle);
 
 char *ngx_http_sprox_set_enable(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -130,13 +131,6 @@ char *ngx_http_sprox_set_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_sprox_set_admin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_sprox_set_catalog(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_sprox_set_domain(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_sprox_set_control(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
 /*
  * The current location gets this content handler, and is remembered; conf is
  * its configuration.  NULL, or what is wrong, for nginx to say.
@@ -162,6 +156,16 @@ void ngx_cdecl ngx_http_sprox_conf_refuse(ngx_conf_t *cf, ngx_str_t *file,
 /* Where the parser is. */
 void ngx_http_sprox_conf_where(ngx_conf_t *cf, ngx_str_t *file,
     ngx_uint_t *line);
+
+
+/* _conf_alone.c */
+
+char *ngx_http_sprox_set_catalog(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_sprox_set_domain(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_sprox_set_control(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 
 /* _conf_origin.c */

@@ -6,6 +6,7 @@
 #include "ngx_http_sprox_metrics_private.h"
 #include "ngx_http_sprox_crawl.h"
 #include "ngx_http_sprox_flight.h"
+#include "ngx_http_sprox_persist.h"
 #include "ngx_http_sprox_zone.h"
 
 
@@ -16,6 +17,9 @@ static void ngx_http_sprox_metrics_simple(sprox_buf_t *out,
     sprox_metric_t metric, ngx_http_sprox_row_kind_e kind,
     ngx_http_sprox_row_n_e n, const char *source);
 static void ngx_http_sprox_metrics_open(sprox_buf_t *out);
+static void ngx_http_sprox_metrics_file(sprox_buf_t *out);
+static void ngx_http_sprox_metrics_state(sprox_buf_t *out,
+    sprox_metric_t metric, ngx_atomic_t *value);
 static uint64_t ngx_http_sprox_metrics_fills(void);
 static void ngx_http_sprox_metrics_jobs(sprox_buf_t *out);
 static void ngx_http_sprox_metrics_complete(sprox_buf_t *out);
@@ -130,6 +134,8 @@ ngx_http_sprox_metrics_write(sprox_buf_t *out)
     sprox_metric_head(out, SPROX_METRIC_CATALOG_EVICTED);
     sprox_metric_sample(out, SPROX_METRIC_CATALOG_EVICTED, NULL,
                         stats.evicted);
+
+    ngx_http_sprox_metrics_file(out);
 
     sprox_metric_head(out, SPROX_METRIC_FILLS_IN_FLIGHT);
     sprox_metric_sample(out, SPROX_METRIC_FILLS_IN_FLIGHT, NULL,
@@ -272,6 +278,48 @@ ngx_http_sprox_metrics_open(sprox_buf_t *out)
             sprox_metric_sample(out, SPROX_METRIC_ORIGIN_OPEN, &label,
                                 row->circuit.until != 0);
         }
+    }
+}
+
+
+/* The catalog's file: no samples where there is none. */
+
+static void
+ngx_http_sprox_metrics_file(sprox_buf_t *out)
+{
+    ngx_http_sprox_persist_sh_t  *sh;
+
+    sh = ngx_http_sprox_persist_state();
+
+    ngx_http_sprox_metrics_state(out, SPROX_METRIC_CATALOG_LOADING,
+                                 sh ? &sh->loading : NULL);
+    ngx_http_sprox_metrics_state(out, SPROX_METRIC_CATALOG_LOADED,
+                                 sh ? &sh->loaded : NULL);
+    ngx_http_sprox_metrics_state(out, SPROX_METRIC_CATALOG_SAVED,
+                                 sh ? &sh->saved : NULL);
+
+    sprox_metric_head(out, SPROX_METRIC_CATALOG_SAVED_AGE);
+
+    if (sh && sh->saved_at) {
+        sprox_metric_sample(out, SPROX_METRIC_CATALOG_SAVED_AGE, NULL,
+                            (ngx_current_msec - sh->saved_at) / 1000);
+    }
+
+    ngx_http_sprox_metrics_state(out, SPROX_METRIC_CATALOG_SAVED_IN,
+                                 sh ? &sh->saved_in : NULL);
+    ngx_http_sprox_metrics_state(out, SPROX_METRIC_CATALOG_FILE_FAILURES,
+                                 sh ? &sh->failures : NULL);
+}
+
+
+static void
+ngx_http_sprox_metrics_state(sprox_buf_t *out, sprox_metric_t metric,
+    ngx_atomic_t *value)
+{
+    sprox_metric_head(out, metric);
+
+    if (value) {
+        sprox_metric_sample(out, metric, NULL, *value);
     }
 }
 

@@ -53,6 +53,7 @@ ngx_int_t
 ngx_http_sprox_purge_handler(ngx_http_request_t *r,
     ngx_http_sprox_ctx_t *ctx)
 {
+    sprox_rc_t                   known;
     sprox_object_t               object;
     ngx_pool_cleanup_t          *cln;
     ngx_http_sprox_purge_t      *purge;
@@ -77,17 +78,15 @@ ngx_http_sprox_purge_handler(ngx_http_request_t *r,
     purge->request = r;
     purge->ctx = ctx;
 
-    if (ngx_http_sprox_zone_get(ctx->alias->origin, ctx->bucket, ctx->key,
-                                &object, buf)
-        != SPROX_OK)
-    {
-        return ngx_http_sprox_purge_answer(purge);
-    }
+    known = ngx_http_sprox_zone_get(ctx->alias->origin, ctx->bucket, ctx->key,
+                                    &object, buf);
+
+    /* what is not known may stand in the catalog's file */
 
     (void) ngx_http_sprox_zone_remove(ctx->alias->origin, ctx->bucket,
                                       ctx->key);
 
-    if (object.absent) {
+    if (known != SPROX_OK || object.absent) {
         return ngx_http_sprox_purge_answer(purge);
     }
 

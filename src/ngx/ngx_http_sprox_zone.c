@@ -26,8 +26,9 @@
 /* In shared memory. */
 
 typedef struct {
-    sprox_catalog_t            *catalog;
-    size_t                      size;
+    sprox_catalog_t              *catalog;
+    size_t                        size;
+    ngx_http_sprox_persist_sh_t   persist;
 } ngx_http_sprox_zone_sh_t;
 
 
@@ -36,6 +37,8 @@ typedef struct {
 typedef struct {
     ngx_http_sprox_zone_sh_t   *sh;
     ngx_slab_pool_t            *shpool;
+    ngx_cycle_t                *cycle;
+    ngx_http_sprox_main_conf_t *mcf;
 } ngx_http_sprox_zone_t;
 
 
@@ -92,6 +95,9 @@ ngx_http_sprox_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size)
     shm_zone->init = ngx_http_sprox_zone_init;
     shm_zone->data = zone;
 
+    zone->cycle = cf->cycle;
+    zone->mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_sprox_module);
+
     return shm_zone;
 }
 
@@ -108,6 +114,10 @@ ngx_http_sprox_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     ngx_http_sprox_zone_sh_t  *sh;
 
     zone = shm_zone->data;
+
+    if (ngx_http_sprox_persist_check(zone->cycle, zone->mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (old != NULL) {
 
@@ -356,15 +366,20 @@ ngx_http_sprox_zone_remove(ngx_http_sprox_origin_t *origin,
     uint32_t    space;
     sprox_rc_t  rc;
 
-    if (ngx_http_sprox_zone_enter(origin, bucket, 0, &space) != SPROX_OK) {
-        return SPROX_NOT_FOUND;
+    ngx_http_sprox_persist_tell();
+
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_remove_locked(ngx_http_sprox_catalog(), space, key);
+        ngx_http_sprox_zone_leave();
     }
 
-    rc = sprox_catalog_remove_locked(ngx_http_sprox_catalog(), space, key);
+    /* also what is not known yet: the file may know it */
 
-    ngx_http_sprox_zone_leave();
+    ngx_http_sprox_persist_mark();
 
-    return rc;
+    return rc == SPROX_OK ? SPROX_OK : SPROX_NOT_FOUND;
 }
 
 
@@ -375,16 +390,19 @@ ngx_http_sprox_zone_doubt(ngx_http_sprox_origin_t *origin,
     uint32_t    space;
     sprox_rc_t  rc;
 
-    if (ngx_http_sprox_zone_enter(origin, bucket, 0, &space) != SPROX_OK) {
-        return SPROX_NOT_FOUND;
+    ngx_http_sprox_persist_tell();
+
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_doubt_locked(ngx_http_sprox_catalog(), space, key,
+                                        when);
+        ngx_http_sprox_zone_leave();
     }
 
-    rc = sprox_catalog_doubt_locked(ngx_http_sprox_catalog(), space, key,
-                                    when);
+    ngx_http_sprox_persist_mark();
 
-    ngx_http_sprox_zone_leave();
-
-    return rc;
+    return rc == SPROX_OK ? SPROX_OK : SPROX_NOT_FOUND;
 }
 
 
@@ -588,9 +606,13 @@ ngx_http_sprox_zone_ban(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
         return SPROX_LIMIT;
     }
 
+    ngx_http_sprox_persist_tell();
+
     ngx_shmtx_lock(&ngx_http_sprox_zone->shpool->mutex);
     rc = sprox_catalog_ban_locked(ngx_http_sprox_catalog(), &ban, id);
     ngx_http_sprox_zone_leave();
+
+    ngx_http_sprox_persist_mark();
 
     return rc;
 }
@@ -641,6 +663,29 @@ ngx_http_sprox_zone_bans_seq(void)
 {
     return ngx_http_sprox_zone
            ? sprox_catalog_bans_seq(ngx_http_sprox_catalog()) : 0;
+}
+
+
+sprox_catalog_t *
+ngx_http_sprox_zone_lock(void)
+{
+    ngx_shmtx_lock(&ngx_http_sprox_zone->shpool->mutex);
+
+    return ngx_http_sprox_catalog();
+}
+
+
+void
+ngx_http_sprox_zone_unlock(void)
+{
+    ngx_http_sprox_zone_leave();
+}
+
+
+ngx_http_sprox_persist_sh_t *
+ngx_http_sprox_zone_persist(void)
+{
+    return &ngx_http_sprox_zone->sh->persist;
 }
 
 

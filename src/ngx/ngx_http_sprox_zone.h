@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_sprox.h"
+#include "ngx_http_sprox_persist.h"
 
 
 /* Smallest zone: the slab's own pages and the core's minimum. */
@@ -90,6 +91,16 @@ sprox_rc_t ngx_http_sprox_zone_unban(uint64_t id);
 ngx_uint_t ngx_http_sprox_zone_banned(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_str_t key, int64_t proved);
 uint64_t ngx_http_sprox_zone_bans_seq(void);
+
+/*
+ * The catalog itself, locked, for what works on all of it; only where there
+ * is one.  Also for threads: the lock is a word in shared memory.
+ */
+sprox_catalog_t *ngx_http_sprox_zone_lock(void);
+void ngx_http_sprox_zone_unlock(void);
+
+/* What lies beside the catalog; only where there is one. */
+ngx_http_sprox_persist_sh_t *ngx_http_sprox_zone_persist(void);
 
 void ngx_http_sprox_zone_stats(sprox_catalog_stats_t *stats);
 

@@ -9,7 +9,7 @@ import re
 from .nginx import Nginx
 
 FOLDERS = ("modules", "var/cache", "var/log/nginx", "etc/sprox", "run",
-           "srv/buckets", "dev/shm")
+           "srv/buckets", "dev/shm", "var/lib")
 
 TEMP = "".join(f"{name}_temp_path temp/{name}; " for name in (
     "client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -24,7 +24,7 @@ def substitute(text: str, replace: dict) -> str:
 
 
 def paths(text: str, folder) -> str:
-    text = re.sub(r"(?<= )/(var|etc|run|srv|dev/shm)/", rf"{folder}/\1/", text)
+    text = re.sub(r"(?<=[ =])/(var|etc|run|srv|dev/shm)/", rf"{folder}/\1/", text)
     return text.replace("/dev/stderr", f"{folder}/error.log") \
         .replace("/dev/stdout", f"{folder}/access.log")
 

@@ -74,6 +74,42 @@ static const sprox_metric_info_t  metrics[SPROX_METRIC_MAX] = {
         { NULL }
     },
 
+    [SPROX_METRIC_CATALOG_LOADING] = {
+        "sprox_catalog_loading", GAUGE,
+        "1 while the catalog's file is read, else 0.",
+        { NULL }
+    },
+
+    [SPROX_METRIC_CATALOG_LOADED] = {
+        "sprox_catalog_loaded_objects", GAUGE,
+        "Objects in the catalog's file that was read last.",
+        { NULL }
+    },
+
+    [SPROX_METRIC_CATALOG_SAVED] = {
+        "sprox_catalog_saved_objects", GAUGE,
+        "Objects in the catalog's file that was written last.",
+        { NULL }
+    },
+
+    [SPROX_METRIC_CATALOG_SAVED_AGE] = {
+        "sprox_catalog_saved_age_seconds", GAUGE,
+        "Seconds since the catalog's file was written.",
+        { NULL }
+    },
+
+    [SPROX_METRIC_CATALOG_SAVED_IN] = {
+        "sprox_catalog_saved_milliseconds", GAUGE,
+        "How long the last writing of the catalog's file took.",
+        { NULL }
+    },
+
+    [SPROX_METRIC_CATALOG_FILE_FAILURES] = {
+        "sprox_catalog_file_failures_total", COUNTER,
+        "Readings and writings of the catalog's file that failed.",
+        { NULL }
+    },
+
     [SPROX_METRIC_FILLS_IN_FLIGHT] = {
         "sprox_fills_in_flight", GAUGE,
         "Fills that are under way.",

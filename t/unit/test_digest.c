@@ -152,6 +152,55 @@ test_base64url(void **state)
 }
 
 
+static void
+test_base64(void **state)
+{
+    size_t       i;
+    unit_mem_t   um;
+    sprox_buf_t  b;
+
+    static const struct {
+        sprox_str_t  s;
+        const char  *text;
+    } rows[] = {
+        { sprox_str(""), "" }, { sprox_str("f"), "Zg==" },
+        { sprox_str("fo"), "Zm8=" }, { sprox_str("foo"), "Zm9v" },
+        { sprox_str("foob"), "Zm9vYg==" }, { sprox_str("foobar"), "Zm9vYmFy" },
+        { sprox_str("\xff\xef\xbe"), "/+++" }
+    };
+
+    static const char *const  bad[] = {
+        "Zg", "Zg=", "Zg===", "Zm8", "Zm9v====", "=", "==", "====", "Z===",
+        "Zh==", "Zm9=", "Zg==Zg==", "Zm8=\n", "_---", "Zm 9v", "Zm9v\n\n\n\n"
+    };
+
+    (void) state;
+
+    unit_mem_init(&um, 0);
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        sprox_buf_init(&b, &um.mem);
+        assert_int_equal(sprox_base64_decode(
+                             &b, sprox_str_make(rows[i].text,
+                                                strlen(rows[i].text))),
+                         SPROX_OK);
+        assert_true(sprox_str_eq(sprox_buf_get(&b), rows[i].s));
+        sprox_buf_free(&b);
+    }
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        sprox_buf_init(&b, &um.mem);
+        assert_int_equal(sprox_base64_decode(
+                             &b, sprox_str_make(bad[i], strlen(bad[i]))),
+                         SPROX_INVALID);
+        assert_int_equal(b.len, 0);
+        sprox_buf_free(&b);
+    }
+
+    assert_int_equal(um.live, 0);
+}
+
+
 static sprox_rc_t
 work_decode(const sprox_mem_t *mem, void *data)
 {
@@ -197,6 +246,7 @@ main(void)
         cmocka_unit_test(test_digests),
         cmocka_unit_test(test_crc32),
         cmocka_unit_test(test_base64url),
+        cmocka_unit_test(test_base64),
         cmocka_unit_test(test_alloc),
         cmocka_unit_test(test_wipe)
     };

@@ -337,6 +337,25 @@ test_buf_wipes(void **state)
 }
 
 
+static void
+test_hex_value(void **state)
+{
+    int          c, value;
+    const char  *p;
+
+    static const char  digits[] = "0123456789abcdef";
+
+    (void) state;
+
+    for (c = 0; c < 256; c++) {
+        p = c ? strchr(digits, (c >= 'A' && c <= 'F') ? c + 32 : c) : NULL;
+        value = p ? (int) (p - digits) : -1;
+
+        assert_int_equal(sprox_hex_value((uint8_t) c), value);
+    }
+}
+
+
 int
 main(void)
 {
@@ -350,7 +369,8 @@ main(void)
         cmocka_unit_test(test_trim),
         cmocka_unit_test(test_dup),
         cmocka_unit_test(test_buf),
-        cmocka_unit_test(test_buf_wipes)
+        cmocka_unit_test(test_buf_wipes),
+        cmocka_unit_test(test_hex_value)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,8 @@
 
 
 static sprox_rc_t sprox_digest(const EVP_MD *md, sprox_str_t s, uint8_t *out);
-static int sprox_base64url_value(uint8_t c);
+static int sprox_base64_value(uint8_t c, int url);
+static sprox_rc_t sprox_base64_read(sprox_buf_t *out, sprox_str_t s, int url);
 
 
 static const uint8_t  sprox_base64url_chars[] =
@@ -126,7 +127,7 @@ sprox_base64url(sprox_buf_t *out, sprox_str_t s)
 
 
 static int
-sprox_base64url_value(uint8_t c)
+sprox_base64_value(uint8_t c, int url)
 {
     if (c >= 'A' && c <= 'Z') {
         return c - 'A';
@@ -140,11 +141,11 @@ sprox_base64url_value(uint8_t c)
         return c - '0' + 52;
     }
 
-    if (c == '-') {
+    if (c == (url ? '-' : '+')) {
         return 62;
     }
 
-    if (c == '_') {
+    if (c == (url ? '_' : '/')) {
         return 63;
     }
 
@@ -152,8 +153,10 @@ sprox_base64url_value(uint8_t c)
 }
 
 
-sprox_rc_t
-sprox_base64url_decode(sprox_buf_t *out, sprox_str_t s)
+/* Either alphabet; the padding is off already. */
+
+static sprox_rc_t
+sprox_base64_read(sprox_buf_t *out, sprox_str_t s, int url)
 {
     size_t    i;
     uint32_t  n, bits;
@@ -161,7 +164,7 @@ sprox_base64url_decode(sprox_buf_t *out, sprox_str_t s)
     /* all is checked before anything is appended */
 
     for (i = 0; i < s.len; i++) {
-        if (sprox_base64url_value(s.data[i]) < 0) {
+        if (sprox_base64_value(s.data[i], url) < 0) {
             return SPROX_INVALID;
         }
     }
@@ -172,14 +175,14 @@ sprox_base64url_decode(sprox_buf_t *out, sprox_str_t s)
         return SPROX_INVALID;
 
     case 2:
-        if (sprox_base64url_value(s.data[s.len - 1]) & 0xf) {
+        if (sprox_base64_value(s.data[s.len - 1], url) & 0xf) {
             return SPROX_INVALID;
         }
 
         break;
 
     case 3:
-        if (sprox_base64url_value(s.data[s.len - 1]) & 0x3) {
+        if (sprox_base64_value(s.data[s.len - 1], url) & 0x3) {
             return SPROX_INVALID;
         }
 
@@ -191,7 +194,7 @@ sprox_base64url_decode(sprox_buf_t *out, sprox_str_t s)
 
     for (i = 0; i < s.len; i++) {
 
-        n = (n << 6) | (uint32_t) sprox_base64url_value(s.data[i]);
+        n = (n << 6) | (uint32_t) sprox_base64_value(s.data[i], url);
         bits += 6;
 
         if (bits >= 8) {
@@ -201,6 +204,35 @@ sprox_base64url_decode(sprox_buf_t *out, sprox_str_t s)
     }
 
     return sprox_buf_rc(out);
+}
+
+
+sprox_rc_t
+sprox_base64url_decode(sprox_buf_t *out, sprox_str_t s)
+{
+    return sprox_base64_read(out, s, 1);
+}
+
+
+sprox_rc_t
+sprox_base64_decode(sprox_buf_t *out, sprox_str_t s)
+{
+    unsigned  padding;
+
+    if (s.len % 4 != 0) {
+        return SPROX_INVALID;
+    }
+
+    for (padding = 0; padding < 2 && s.len != 0; padding++) {
+
+        if (s.data[s.len - 1] != '=') {
+            break;
+        }
+
+        s.len--;
+    }
+
+    return sprox_base64_read(out, s, 0);
 }
 
 

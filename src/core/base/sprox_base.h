@@ -161,6 +161,7 @@ sprox_number_get(const uint8_t *p, size_t bytes)
  * sprox_str_find: offset of needle in s from off, or (size_t) -1.
  * sprox_str_common: how many bytes both begin with.
  * sprox_str_trim: without spaces and tabs at both ends; points into s.
+ * sprox_hex_value: of a hexadecimal digit in either case; -1: it is none.
  */
 
 int sprox_str_cmp(sprox_str_t a, sprox_str_t b);
@@ -170,6 +171,7 @@ sprox_rc_t sprox_str_u64(sprox_str_t s, uint64_t *value);
 size_t sprox_str_find(sprox_str_t s, sprox_str_t needle, size_t off);
 size_t sprox_str_common(sprox_str_t a, sprox_str_t b);
 sprox_str_t sprox_str_trim(sprox_str_t s);
+int sprox_hex_value(uint8_t c);
 
 
 #endif /* SPROX_BASE_H */

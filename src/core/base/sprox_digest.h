@@ -40,6 +40,9 @@ void sprox_base64url(sprox_buf_t *out, sprox_str_t s);
  */
 sprox_rc_t sprox_base64url_decode(sprox_buf_t *out, sprox_str_t s);
 
+/* base64 (RFC 4648 section 4), as strict, with all of its padding. */
+sprox_rc_t sprox_base64_decode(sprox_buf_t *out, sprox_str_t s);
+
 /* Overwrites memory that held a secret; never optimised away. */
 void sprox_wipe(void *p, size_t len);
 

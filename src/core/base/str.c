@@ -191,3 +191,16 @@ sprox_str_trim(sprox_str_t s)
 
     return s;
 }
+
+
+int
+sprox_hex_value(uint8_t c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+
+    c = sprox_lower(c);
+
+    return (c >= 'a' && c <= 'f') ? c - 'a' + 10 : -1;
+}

@@ -19,7 +19,6 @@
 #define SPROX_PORT_HTTPS       443
 
 
-static int sprox_uri_hex(uint8_t c);
 static int sprox_host_valid(sprox_str_t host, int *address);
 static int sprox_ipv4_valid(sprox_str_t s);
 static int sprox_ipv6_valid(sprox_str_t s);
@@ -87,25 +86,6 @@ sprox_uri_encode(sprox_buf_t *out, sprox_str_t s, int keep_slash)
 }
 
 
-static int
-sprox_uri_hex(uint8_t c)
-{
-    if (sprox_uri_digit(c)) {
-        return c - '0';
-    }
-
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-
-    if (c >= 'A' && c <= 'F') {
-        return c - 'A' + 10;
-    }
-
-    return -1;
-}
-
-
 sprox_rc_t
 sprox_uri_decode(sprox_str_t s, int plus_is_space, uint8_t *dst, size_t *len)
 {
@@ -125,8 +105,8 @@ sprox_uri_decode(sprox_str_t s, int plus_is_space, uint8_t *dst, size_t *len)
                 return SPROX_INVALID;
             }
 
-            hi = sprox_uri_hex(s.data[i + 1]);
-            lo = sprox_uri_hex(s.data[i + 2]);
+            hi = sprox_hex_value(s.data[i + 1]);
+            lo = sprox_hex_value(s.data[i + 2]);
 
             if (hi < 0 || lo < 0) {
                 return SPROX_INVALID;
@@ -268,7 +248,7 @@ sprox_ipv6_valid(sprox_str_t s)
 
         start = i;
 
-        while (i < s.len && sprox_uri_hex(s.data[i]) >= 0) {
+        while (i < s.len && sprox_hex_value(s.data[i]) >= 0) {
             i++;
         }
 

@@ -39,6 +39,7 @@ FAMILIES = {
     "sprox_crawl_pages": ("counter", {"alias"}),
     "sprox_crawl_objects": ("counter", {"alias"}),
     "sprox_alias_complete": ("gauge", {"alias"}),
+    "sprox_catalog_listings": ("counter", {"alias", "source"}),
 }
 BODY = bytes(range(256)) * 1200         # 307,200 bytes: five slices of 64k
 ALIAS = "$bucket"

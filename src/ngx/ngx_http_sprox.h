@@ -117,6 +117,9 @@ struct ngx_http_sprox_alias_s {
     unsigned                  crawl:1;       /* some location wants its region
                                                 to be complete, */
     unsigned                  catalog:1;     /* for its listings */
+
+    /* of this worker */
+    ngx_uint_t                list_from;     /* see _list_private.h; 0: none */
 };
 
 

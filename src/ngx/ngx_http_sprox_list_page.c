@@ -38,8 +38,6 @@ static void ngx_http_sprox_stream_landed(void *data);
 static ngx_int_t ngx_http_sprox_stream_age(ngx_http_sprox_stream_t *s);
 static ngx_int_t ngx_http_sprox_stream_read(ngx_http_sprox_stream_t *s);
 static uint32_t ngx_http_sprox_stream_max(ngx_http_sprox_stream_t *s);
-static sprox_str_t ngx_http_sprox_stream_delimiter(
-    ngx_http_sprox_stream_t *s);
 static void ngx_http_sprox_stream_key(ngx_http_sprox_stream_t *s);
 static void ngx_http_sprox_stream_done(ngx_http_sprox_fetch_t *f,
     ngx_int_t rc);
@@ -304,7 +302,7 @@ ngx_http_sprox_stream_max(ngx_http_sprox_stream_t *s)
 }
 
 
-static sprox_str_t
+sprox_str_t
 ngx_http_sprox_stream_delimiter(ngx_http_sprox_stream_t *s)
 {
     return s->ask.pushdown ? s->listing->req.delimiter : sprox_str_null;

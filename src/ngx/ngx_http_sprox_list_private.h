@@ -16,6 +16,14 @@
 #include "ngx_http_sprox_list.h"
 
 
+/* Where the last listing of an alias came from: alias->list_from. */
+
+#define NGX_HTTP_SPROX_LIST_FROM_CATALOG  1
+#define NGX_HTTP_SPROX_LIST_INCOMPLETE    2     /* the origin, and why */
+#define NGX_HTTP_SPROX_LIST_OLD           3
+#define NGX_HTTP_SPROX_LIST_OWNERS        4
+
+
 typedef struct ngx_http_sprox_listing_s  ngx_http_sprox_listing_t;
 
 
@@ -54,6 +62,11 @@ typedef struct {
     ngx_http_sprox_flight_t        flight;
     ngx_uint_t                     landings;   /* others' fetches waited for */
     unsigned                       fresh:1;    /* the last began after us */
+
+    /* out of the catalog */
+    sprox_catalog_cursor_t        *walk;
+    ngx_event_t                    again;
+    unsigned                       declined:1; /* not this time */
 } ngx_http_sprox_stream_t;
 
 
@@ -94,6 +107,19 @@ ngx_uint_t ngx_http_sprox_stream_shared(ngx_http_sprox_stream_t *s);
  */
 ngx_int_t ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s);
 void ngx_http_sprox_stream_forget(ngx_http_sprox_stream_t *s);
+
+/*
+ * As ask(), out of the catalog.  NGX_DECLINED: the origin is to be asked, for
+ * all of it.
+ */
+ngx_int_t ngx_http_sprox_stream_catalog(ngx_http_sprox_stream_t *s);
+
+/* A line of the origin's page, or of the catalog: shown where it is to be. */
+sprox_rc_t ngx_http_sprox_stream_item(void *data,
+    const sprox_list_item_t *item);
+
+/* What the origin, or the catalog, is asked to roll up. */
+sprox_str_t ngx_http_sprox_stream_delimiter(ngx_http_sprox_stream_t *s);
 
 /*
  * NGX_OK: the page is to be fetched here; NGX_BUSY: somebody else does, and

@@ -3,7 +3,9 @@
  * What one alias contributes to a listing: pages of its origin put into the
  * clients' names.
  *
- *   ask --- page, see ngx_http_sprox_list_page.c ---> parser
+ *   ask --- the catalog, see ngx_http_sprox_list_catalog.c ---> ready
+ *    |
+ *   page, see ngx_http_sprox_list_page.c ------------> parser
  *    ^                                                   |
  *    |                                  item: invert, check, keep; teach
  *    |                                                   |
@@ -21,8 +23,6 @@
 #define NGX_HTTP_SPROX_PAGES_MAX     1000
 
 
-static sprox_rc_t ngx_http_sprox_stream_item(void *data,
-    const sprox_list_item_t *item);
 static ngx_int_t ngx_http_sprox_stream_rollup(ngx_http_sprox_stream_t *s,
     sprox_list_item_t *item);
 static ngx_uint_t ngx_http_sprox_stream_visible(ngx_http_sprox_stream_t *s,
@@ -70,6 +70,17 @@ ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s)
             s->landings = 0;
         }
 
+        if (s->policy.list == NGX_HTTP_SPROX_LIST_CATALOG && !s->declined) {
+
+            rc = ngx_http_sprox_stream_catalog(s);
+
+            if (rc != NGX_DECLINED) {
+                return rc;
+            }
+
+            s->declined = 1;
+        }
+
         if (ngx_http_sprox_stream_shared(s)
             && (s->policy.list == NGX_HTTP_SPROX_LIST_CACHED || s->landings))
         {
@@ -115,9 +126,7 @@ ngx_http_sprox_stream_begin(ngx_http_sprox_stream_t *s)
 }
 
 
-/* The parser's callback: a line of the origin's page. */
-
-static sprox_rc_t
+sprox_rc_t
 ngx_http_sprox_stream_item(void *data, const sprox_list_item_t *item)
 {
     sprox_rc_t                 rc;
@@ -258,10 +267,12 @@ ngx_http_sprox_stream_visible(ngx_http_sprox_stream_t *s,
 
     if (after.len) {
 
-        if (sprox_str_cmp(item->key, after) <= 0
-            && !(item->is_prefix && after.len > item->key.len
-                 && sprox_str_starts(after, item->key)))
-        {
+        /*
+         * Also a common prefix that start-after lies in: stores differ in
+         * that, and one answer is given whatever the source
+         */
+
+        if (sprox_str_cmp(item->key, after) <= 0) {
             return 0;
         }
 
@@ -473,6 +484,10 @@ ngx_http_sprox_stream_drop(ngx_http_sprox_stream_t *s)
     }
 
     ngx_http_sprox_flight_release(&s->flight);
+
+    if (s->again.posted) {
+        ngx_delete_posted_event(&s->again);
+    }
 
     if (s->pool) {
         ngx_destroy_pool(s->pool);

@@ -437,6 +437,24 @@ ngx_http_sprox_count_stale(ngx_http_sprox_alias_t *alias)
 
 
 void
+ngx_http_sprox_count_listing(ngx_http_sprox_alias_t *alias,
+    ngx_uint_t from_catalog)
+{
+    ngx_uint_t             n;
+    ngx_http_sprox_row_t  *row;
+
+    n = from_catalog ? NGX_HTTP_SPROX_N_FROM_CATALOG
+                     : NGX_HTTP_SPROX_N_FROM_ORIGIN;
+
+    row = ngx_http_sprox_metrics_alias(alias);
+
+    if (row != NULL) {
+        (void) ngx_atomic_fetch_add(&row->counts.n[n], 1);
+    }
+}
+
+
+void
 ngx_http_sprox_count_crawl(ngx_http_sprox_alias_t *alias, uint64_t objects)
 {
     ngx_http_sprox_row_t  *row;

@@ -28,6 +28,10 @@ void ngx_http_sprox_count_bytes(ngx_http_sprox_alias_t *alias, off_t hit,
     off_t fill);
 void ngx_http_sprox_count_stale(ngx_http_sprox_alias_t *alias);
 
+/* A part of a listing with "list catalog": from there, or from the origin. */
+void ngx_http_sprox_count_listing(ngx_http_sprox_alias_t *alias,
+    ngx_uint_t from_catalog);
+
 /* A page of a crawl, and what was found in it. */
 void ngx_http_sprox_count_crawl(ngx_http_sprox_alias_t *alias,
     uint64_t objects);

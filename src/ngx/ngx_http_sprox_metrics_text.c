@@ -175,6 +175,14 @@ ngx_http_sprox_metrics_write(sprox_buf_t *out)
                                   NGX_HTTP_SPROX_N_OBJECTS, NULL);
 
     ngx_http_sprox_metrics_complete(out);
+
+    sprox_metric_head(out, SPROX_METRIC_CATALOG_LISTINGS);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_CATALOG_LISTINGS,
+                                  NGX_HTTP_SPROX_ROW_ALIAS,
+                                  NGX_HTTP_SPROX_N_FROM_CATALOG, "catalog");
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_CATALOG_LISTINGS,
+                                  NGX_HTTP_SPROX_ROW_ALIAS,
+                                  NGX_HTTP_SPROX_N_FROM_ORIGIN, "origin");
 }
 
 

@@ -63,8 +63,8 @@ def page(keys: list, prefix: str, delimiter: str, after: str,
         cut = key.find(delimiter, len(prefix)) if delimiter else -1
         name = key if cut < 0 else key[:cut + len(delimiter)]
 
-        if name == after:
-            index += 1          # a page that ended with this name
+        if order(name) <= order(after):
+            index += 1          # also what lies in a common prefix before
             continue
         if len(items) == max_keys:
             return Page(items, max_keys > 0, last)

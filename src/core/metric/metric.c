@@ -168,6 +168,13 @@ static const sprox_metric_info_t  metrics[SPROX_METRIC_MAX] = {
         "sprox_alias_complete", GAUGE,
         "Whether all that is in an alias' target is known.",
         { "alias" }
+    },
+
+    [SPROX_METRIC_CATALOG_LISTINGS] = {
+        "sprox_catalog_listings_total", COUNTER,
+        "Parts of listings of aliases with \"list catalog\", by where they came "
+        "from: catalog or origin.",
+        { "alias", "source" }
     }
 };
 

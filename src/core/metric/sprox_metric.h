@@ -37,6 +37,7 @@ typedef enum {
     SPROX_METRIC_CRAWL_PAGES,          /* alias */
     SPROX_METRIC_CRAWL_OBJECTS,        /* alias */
     SPROX_METRIC_COMPLETE,             /* alias: its region is complete */
+    SPROX_METRIC_CATALOG_LISTINGS,     /* alias, source */
     SPROX_METRIC_MAX
 } sprox_metric_t;
 

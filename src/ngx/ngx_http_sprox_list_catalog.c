@@ -1,0 +1,317 @@
+
+/*
+ * What one alias contributes to a listing, out of the catalog: only where
+ * that is complete for the prefix, that is, where a crawl has seen all of it
+ * and events or reloads have kept it so.
+ *
+ *   covered --- take some keys under the lock ---> items, without the lock
+ *      |                 ^                           |
+ *      | no              +----- more are wanted -----+---> ready
+ *      v
+ *   the origin is asked, and the crawl for it
+ *
+ * A walk that shows little of what it looks at (a template that hides, a
+ * delimiter that cannot be pushed down) goes on in the next turn of the event
+ * loop after a while.
+ */
+
+#include "ngx_http_sprox_crawl.h"
+#include "ngx_http_sprox_list_private.h"
+#include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_zone.h"
+
+
+/* Keys under one holding of the lock, and holdings in one turn. */
+#define NGX_HTTP_SPROX_LIST_STEP    128
+#define NGX_HTTP_SPROX_LIST_STEPS   64
+
+/* With `reload T`, a crawl may be so many times T ago: the next may fail. */
+#define NGX_HTTP_SPROX_LIST_RELOADS 2
+
+
+/* What was read under the lock; strings stand in text one after the other. */
+
+typedef struct {
+    sprox_list_item_t  items[NGX_HTTP_SPROX_LIST_STEP];
+    ngx_uint_t         n;
+    sprox_buf_t        text;
+} ngx_http_sprox_list_step_t;
+
+
+static sprox_str_t ngx_http_sprox_stream_after(ngx_http_sprox_stream_t *s);
+static ngx_int_t ngx_http_sprox_stream_covered(ngx_http_sprox_stream_t *s);
+static void ngx_http_sprox_stream_declined(ngx_http_sprox_stream_t *s,
+    ngx_uint_t reason);
+static ngx_int_t ngx_http_sprox_stream_walk(ngx_http_sprox_stream_t *s,
+    sprox_rc_t *rc);
+static sprox_rc_t ngx_http_sprox_stream_visit(void *data, sprox_str_t key,
+    const sprox_object_t *object);
+static ngx_int_t ngx_http_sprox_stream_show(ngx_http_sprox_stream_t *s);
+static void ngx_http_sprox_stream_again(ngx_event_t *ev);
+
+
+/* Of this worker: emptied with each step. */
+static ngx_http_sprox_list_step_t  ngx_http_sprox_list_step;
+
+
+/* By alias->list_from. */
+
+static const char  *ngx_http_sprox_list_reasons[] = {
+    NULL,
+    NULL,
+    "it is not complete yet",
+    "its last crawl is too long ago for \"reload\"",
+    "it does not tell owners"
+};
+
+
+ngx_int_t
+ngx_http_sprox_stream_catalog(ngx_http_sprox_stream_t *s)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  n;
+    sprox_rc_t  walked;
+
+    if (s->walk == NULL) {
+
+        s->walk = ngx_palloc(s->listing->request->pool,
+                             sizeof(sprox_catalog_cursor_t));
+        if (s->walk == NULL) {
+            return NGX_ERROR;
+        }
+
+        sprox_catalog_cursor_init(s->walk, sprox_buf_get(&s->ask.prefix),
+                                  ngx_http_sprox_stream_delimiter(s),
+                                  ngx_http_sprox_stream_after(s));
+    }
+
+    for (n = 0; n < NGX_HTTP_SPROX_LIST_STEPS; n++) {
+
+        /* a crawl may find out at any time that there is no room */
+
+        if (ngx_http_sprox_stream_covered(s) != NGX_OK) {
+            ngx_http_sprox_stream_forget(s);
+            s->walk = NULL;
+            return NGX_DECLINED;
+        }
+
+        rc = ngx_http_sprox_stream_walk(s, &walked);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        if (walked != SPROX_AGAIN || s->nitems > s->listing->req.max_keys) {
+            s->more |= (walked == SPROX_AGAIN);
+            ngx_http_sprox_count_listing(s->alias, 1);
+            return NGX_OK;
+        }
+    }
+
+    s->again.handler = ngx_http_sprox_stream_again;
+    s->again.data = s;
+    s->again.log = ngx_cycle->log;
+
+    ngx_post_event(&s->again, &ngx_posted_next_events);
+
+    return NGX_AGAIN;
+}
+
+
+/* A common prefix that is not after `after` is passed over with a jump. */
+
+static sprox_str_t
+ngx_http_sprox_stream_after(ngx_http_sprox_stream_t *s)
+{
+    size_t       at;
+    sprox_str_t  after, delimiter;
+
+    after = sprox_buf_get(&s->ask.after);
+    delimiter = ngx_http_sprox_stream_delimiter(s);
+
+    if (delimiter.len
+        && sprox_str_starts(after, sprox_buf_get(&s->ask.prefix)))
+    {
+        at = sprox_str_find(after, delimiter, s->ask.prefix.len);
+
+        if (at != (size_t) -1) {
+            after.len = at + delimiter.len;
+        }
+    }
+
+    return after;
+}
+
+
+/* NGX_OK; NGX_DECLINED: the origin is to be asked. */
+
+static ngx_int_t
+ngx_http_sprox_stream_covered(ngx_http_sprox_stream_t *s)
+{
+    int64_t      crawled;
+    time_t       reload;
+    sprox_str_t  bucket;
+
+    bucket = sprox_buf_get(&s->ask.bucket);
+
+    if (ngx_http_sprox_zone_covered(s->alias->origin, bucket,
+                                    sprox_buf_get(&s->ask.prefix), &crawled)
+        != SPROX_OK)
+    {
+        (void) ngx_http_sprox_crawl_want(s->alias, bucket);
+        ngx_http_sprox_stream_declined(s, NGX_HTTP_SPROX_LIST_INCOMPLETE);
+        return NGX_DECLINED;
+    }
+
+    reload = s->policy.reload;
+
+    if (reload && ngx_http_sprox_now() - crawled
+                  > (int64_t) reload * NGX_HTTP_SPROX_LIST_RELOADS * 1000)
+    {
+        (void) ngx_http_sprox_crawl_want(s->alias, bucket);
+        ngx_http_sprox_stream_declined(s, NGX_HTTP_SPROX_LIST_OLD);
+        return NGX_DECLINED;
+    }
+
+    s->alias->list_from = NGX_HTTP_SPROX_LIST_FROM_CATALOG;
+
+    return NGX_OK;
+}
+
+
+/* One line for each time that the source changes, not for each listing. */
+
+static void
+ngx_http_sprox_stream_declined(ngx_http_sprox_stream_t *s, ngx_uint_t reason)
+{
+    ngx_http_sprox_count_listing(s->alias, 0);
+
+    if (s->alias->list_from == reason) {
+        return;
+    }
+
+    s->alias->list_from = reason;
+
+    ngx_log_error(NGX_LOG_NOTICE, s->listing->request->connection->log, 0,
+                  "sprox: alias \"%V\": listings come from the origin and not "
+                  "from the catalog: %s", &s->alias->pattern,
+                  ngx_http_sprox_list_reasons[reason]);
+}
+
+
+/* Some keys, taken under the lock and shown without it. */
+
+static ngx_int_t
+ngx_http_sprox_stream_walk(ngx_http_sprox_stream_t *s, sprox_rc_t *rc)
+{
+    ngx_http_sprox_list_step_t  *step;
+
+    step = &ngx_http_sprox_list_step;
+
+    if (step->text.mem == NULL) {
+        sprox_buf_init(&step->text, &ngx_http_sprox_mem_heap);
+    }
+
+    step->n = 0;
+    step->text.len = 0;
+
+    *rc = ngx_http_sprox_zone_list(s->alias->origin,
+                                   sprox_buf_get(&s->ask.bucket), s->walk,
+                                   NGX_HTTP_SPROX_LIST_STEP,
+                                   ngx_http_sprox_stream_visit, step);
+
+    if (sprox_buf_rc(&step->text) != SPROX_OK) {
+        sprox_buf_free(&step->text);
+        return NGX_ERROR;
+    }
+
+    /* a space that is none: nothing was ever found there */
+
+    if (*rc != SPROX_AGAIN && *rc != SPROX_DONE && *rc != SPROX_NOT_FOUND) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_sprox_stream_show(s);
+}
+
+
+/* The text may move while it grows: strings are lengths until the end. */
+
+static sprox_rc_t
+ngx_http_sprox_stream_visit(void *data, sprox_str_t key,
+    const sprox_object_t *object)
+{
+    ngx_http_sprox_list_step_t *step = data;
+
+    sprox_list_item_t  *item;
+
+    item = &step->items[step->n++];
+    ngx_memzero(item, sizeof(sprox_list_item_t));
+
+    sprox_buf_str(&step->text, key);
+    item->key.len = key.len;
+
+    if (object == NULL) {
+        item->is_prefix = 1;
+        return SPROX_OK;
+    }
+
+    sprox_buf_str(&step->text, object->etag);
+    sprox_buf_str(&step->text, object->storage_class);
+
+    item->etag.len = object->etag.len;
+    item->storage_class.len = object->storage_class.len;
+    item->size = object->size;
+    item->last_modified = object->last_modified;
+
+    return SPROX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_stream_show(ngx_http_sprox_stream_t *s)
+{
+    uint8_t                     *p;
+    ngx_uint_t                   i;
+    sprox_list_item_t           *item;
+    ngx_http_sprox_list_step_t  *step;
+
+    step = &ngx_http_sprox_list_step;
+    p = step->text.data;
+
+    for (i = 0; i < step->n; i++) {
+        item = &step->items[i];
+
+        item->key.data = p;
+        p += item->key.len;
+
+        item->etag.data = p;
+        p += item->etag.len;
+
+        item->storage_class.data = p;
+        p += item->storage_class.len;
+
+        if (ngx_http_sprox_stream_item(s, item) != SPROX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_sprox_stream_again(ngx_event_t *ev)
+{
+    ngx_connection_t         *c;
+    ngx_http_sprox_stream_t  *s;
+
+    s = ev->data;
+    c = s->listing->request->connection;
+
+    ngx_http_set_log_request(c->log, s->listing->request);
+
+    ngx_http_sprox_stream_next(s, ngx_http_sprox_stream_ask(s));
+
+    ngx_http_run_posted_requests(c);
+}

@@ -73,6 +73,8 @@ def test_regions(sprox):
         "tbl": ("bucket", "odd-x/"), "x-$b": (None, None)}
     for name, alias in told.items():
         assert (alias["objects"], alias["complete"]) == (None, False)
+        if name != "x-$b":
+            assert admin.alias(name)["objects"] == 0
         assert ("?bucket=NAME" if name == "x-$b" else "list catalog") \
             in alias["reason"]
     assert admin.alias("x-$b", "y-1")["bucket"] == "y-1"
@@ -311,3 +313,24 @@ def test_nothing_is_kept(sprox):
         ask(900)
         assert nginx.rss() - before < 512 << 10 or ASAN     # which frees late
         assert len(nginx.fds()) == fds
+
+
+# what is counted
+
+def test_objects_that_no_region_counts(sprox, origin):
+    """What was read, and what a crawl of more has told."""
+    for n in range(5000):
+        origin.put("bucket", f"tables/t/{n}", b"1234567")
+    nginx = sprox(CATALOG + """
+        sprox_alias below { target store://bucket/tables/t/; list catalog; }
+        sprox_alias read  { target store://bucket/oth; }""")
+    admin = Admin(nginx)
+    assert admin.alias("read")["objects"] == 0
+    origin.put("bucket", "oth/er", b"12345")
+    assert nginx.get("/read/er").body == b"12345"
+    known = admin.alias("read")
+    assert (known["objects"], known["bytes"], known["complete"]) \
+        == (1, 5, False)
+    admin.wait_complete("lake")
+    known = admin.wait_complete("below")
+    assert (known["objects"], known["bytes"]) == (5000, 35000)

@@ -362,3 +362,38 @@ def test_what_does_not_fit(lake, origin):
     asked_now = origin.count()
     assert nginx.get("/lake/one").body == b"body"
     assert origin.count() == asked_now
+
+
+# targets that lie in each other
+
+NESTED = """
+    sprox_alias lake  { target store://bucket/; @policy@ }
+    sprox_alias inner { target store://bucket/d0001/; list catalog; }
+    sprox_alias often { target store://bucket/d0001/e; list catalog;
+                        reload 1h; }
+"""
+
+
+def test_one_crawl_for_all_that_lie_in_it(lake, origin):
+    """But for who wants it more often."""
+    fill(origin, 2100, 7)
+    fill(origin, 20, under="d0001/e/")
+    gate = origin.hold(query="encoding-type=url&list-type=2&max-keys=1000")
+    _, admin = lake(aliases=NESTED)
+    gate.wait()
+    assert "alias \"lake\", whose target it lies in" \
+        in admin.alias("inner")["reason"]
+    gate.open()
+    for name, objects in ("inner", 320), ("lake", 2120), ("often", 20):
+        assert admin.wait_complete(name)["objects"] == objects
+    assert sorted(job["alias"] for job in admin.jobs()) == ["lake", "often"]
+    assert len(asked(origin)) == 3 + 1
+
+
+def test_what_lies_in_one_that_does_not_fit(lake, origin):
+    fill(origin, 12000, 100)
+    nginx, admin = lake(aliases=NESTED, http_more=
+                        "sprox_catalog zone=small:512k;")
+    nginx.expect_log("job 1, crawl of .* failed: it does not fit")
+    assert admin.wait_complete("inner")["objects"] == 120
+    assert not admin.alias("lake")["complete"]

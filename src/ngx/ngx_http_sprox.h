@@ -111,6 +111,8 @@ struct ngx_http_sprox_alias_s {
     ngx_array_t               rules;         /* of ngx_http_sprox_rule_t */
     time_t                    reload;        /* the shortest of all locations;
                                                 0: off */
+    ngx_http_sprox_alias_t   *outer;         /* whose crawl covers this one's,
+                                                see _crawl.h; NULL: none */
     ngx_uint_t                index;         /* row in the metrics */
     ngx_str_t                 file;          /* where it was written */
     ngx_uint_t                line;

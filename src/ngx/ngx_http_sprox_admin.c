@@ -340,9 +340,7 @@ ngx_http_sprox_admin_route_aliases(ngx_http_request_t *r, sprox_str_t rest)
                    "the target of the alias is never in that bucket");
     }
 
-    return ngx_http_sprox_admin_send(r, NGX_HTTP_OK,
-                                     ngx_http_sprox_admin_alias(alias,
-                                                                bucket));
+    return ngx_http_sprox_admin_count(r, alias, bucket);
 }
 
 

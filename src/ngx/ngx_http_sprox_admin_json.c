@@ -7,7 +7,6 @@
 
 #include "ngx_http_sprox_admin_private.h"
 #include "ngx_http_sprox_error.h"
-#include "ngx_http_sprox_zone.h"
 #include "sprox_time.h"
 
 
@@ -21,7 +20,8 @@ static json_t *ngx_http_sprox_admin_text(sprox_str_t s);
 static json_t *ngx_http_sprox_admin_time(int64_t msec);
 static json_t *ngx_http_sprox_admin_known(uint64_t n);
 static void ngx_http_sprox_admin_region(json_t *json,
-    ngx_http_sprox_alias_t *alias, sprox_str_t bucket, sprox_str_t prefix);
+    ngx_http_sprox_alias_t *alias, sprox_str_t bucket, sprox_str_t prefix,
+    const sprox_region_t *counted);
 static size_t ngx_http_sprox_admin_reason(ngx_http_sprox_alias_t *alias,
     ngx_http_sprox_job_spec_t *spec, sprox_region_t *region, u_char *buf,
     u_char *last);
@@ -122,7 +122,8 @@ ngx_http_sprox_admin_aliases(ngx_http_sprox_main_conf_t *mcf)
     for (i = 0; i < mcf->aliases.nelts; i++) {
         json_array_append_new(aliases,
                               ngx_http_sprox_admin_alias(alias[i],
-                                                         sprox_str_null));
+                                                         sprox_str_null,
+                                                         NULL));
     }
 
     if (json_array_size(aliases) != mcf->aliases.nelts) {
@@ -137,7 +138,8 @@ ngx_http_sprox_admin_aliases(ngx_http_sprox_main_conf_t *mcf)
 
 
 json_t *
-ngx_http_sprox_admin_alias(ngx_http_sprox_alias_t *alias, sprox_str_t bucket)
+ngx_http_sprox_admin_alias(ngx_http_sprox_alias_t *alias, sprox_str_t bucket,
+    const sprox_region_t *counted)
 {
     json_t       *json;
     sprox_str_t   prefix;
@@ -165,7 +167,7 @@ ngx_http_sprox_admin_alias(ngx_http_sprox_alias_t *alias, sprox_str_t bucket)
             : "the policy of no location has \"list catalog\" for it"));
 
     } else {
-        ngx_http_sprox_admin_region(json, alias, bucket, prefix);
+        ngx_http_sprox_admin_region(json, alias, bucket, prefix, counted);
     }
 
     return ngx_http_sprox_admin_whole(json, 9);
@@ -174,20 +176,21 @@ ngx_http_sprox_admin_alias(ngx_http_sprox_alias_t *alias, sprox_str_t bucket)
 
 static void
 ngx_http_sprox_admin_region(json_t *json, ngx_http_sprox_alias_t *alias,
-    sprox_str_t bucket, sprox_str_t prefix)
+    sprox_str_t bucket, sprox_str_t prefix, const sprox_region_t *counted)
 {
     size_t                     len;
     u_char                     reason[NGX_HTTP_SPROX_REASON_MAX];
     int64_t                    crawled;
-    sprox_rc_t                 rc;
-    ngx_uint_t                 complete;
+    ngx_uint_t                 complete, known;
     sprox_region_t             region;
     ngx_http_sprox_job_spec_t  spec;
 
-    rc = ngx_http_sprox_zone_region_get(alias->origin, bucket, prefix,
-                                        &region);
-    if (rc != SPROX_OK) {
-        ngx_memzero(&region, sizeof(sprox_region_t));
+    known = ngx_http_sprox_admin_counted(alias, bucket, prefix, &region);
+
+    if (!known && counted != NULL) {
+        region.objects = counted->objects;
+        region.bytes = counted->bytes;
+        known = 1;
     }
 
     complete = ngx_http_sprox_zone_covered(alias->origin, bucket, prefix,
@@ -211,11 +214,11 @@ ngx_http_sprox_admin_region(json_t *json, ngx_http_sprox_alias_t *alias,
     json_object_set_new(json, "bucket", ngx_http_sprox_admin_text(bucket));
     json_object_set_new(json, "prefix", ngx_http_sprox_admin_text(prefix));
     json_object_set_new(json, "objects",
-                        rc == SPROX_OK ? json_integer(region.objects)
-                                       : json_null());
+                        known ? json_integer(region.objects)
+                              : json_null());
     json_object_set_new(json, "bytes",
-                        rc == SPROX_OK ? json_integer(region.bytes)
-                                       : json_null());
+                        known ? json_integer(region.bytes)
+                              : json_null());
     json_object_set_new(json, "complete", json_boolean(complete));
     json_object_set_new(json, "crawled_at",
                         ngx_http_sprox_admin_time(region.crawled));
@@ -223,6 +226,28 @@ ngx_http_sprox_admin_region(json_t *json, ngx_http_sprox_alias_t *alias,
                         len ? ngx_http_sprox_admin_text(
                                              sprox_str_make(reason, len))
                             : json_null());
+}
+
+
+/* One that is crawled has not put all, one around it may have. */
+
+ngx_uint_t
+ngx_http_sprox_admin_counted(ngx_http_sprox_alias_t *alias,
+    sprox_str_t bucket, sprox_str_t prefix, sprox_region_t *region)
+{
+    int64_t  crawled;
+
+    if (ngx_http_sprox_zone_region_get(alias->origin, bucket, prefix, region)
+        != SPROX_OK)
+    {
+        ngx_memzero(region, sizeof(sprox_region_t));
+        return 0;
+    }
+
+    return region->complete
+           || ngx_http_sprox_zone_covered(alias->origin, bucket, prefix,
+                                          &crawled)
+              != SPROX_OK;
 }
 
 
@@ -239,6 +264,12 @@ ngx_http_sprox_admin_reason(ngx_http_sprox_alias_t *alias,
     if (!alias->catalog) {
         p = ngx_slprintf(buf, last, "the policy of no location has \"list "
                          "catalog\" for it");
+
+    } else if (ngx_http_sprox_job_last(spec, &info) != NGX_OK
+               && alias->outer != NULL)
+    {
+        p = ngx_slprintf(buf, last, "alias \"%V\", whose target it lies in, "
+                         "is not crawled yet", &alias->outer->pattern);
 
     } else if (ngx_http_sprox_job_last(spec, &info) != NGX_OK) {
         p = ngx_slprintf(buf, last, "it was not crawled yet");

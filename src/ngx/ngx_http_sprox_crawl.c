@@ -59,6 +59,9 @@ typedef struct {
 } ngx_http_sprox_crawl_part_t;
 
 
+static ngx_uint_t ngx_http_sprox_crawl_within(ngx_http_sprox_alias_t *a,
+    ngx_http_sprox_alias_t *outer);
+static ngx_uint_t ngx_http_sprox_crawl_waits(ngx_http_sprox_alias_t *alias);
 static ngx_int_t ngx_http_sprox_crawl_wanted(ngx_http_sprox_alias_t *alias,
     ngx_http_sprox_job_spec_t *spec);
 static ngx_int_t ngx_http_sprox_crawl_run(ngx_http_sprox_job_t *job);
@@ -134,6 +137,81 @@ ngx_http_sprox_region_bucket(ngx_http_sprox_alias_t *alias,
 }
 
 
+void
+ngx_http_sprox_crawl_start(ngx_http_sprox_main_conf_t *mcf)
+{
+    ngx_uint_t                i, k;
+    ngx_http_sprox_alias_t  **alias, *a;
+
+    alias = mcf->aliases.elts;
+
+    for (i = 0; i < mcf->aliases.nelts; i++) {
+        a = alias[i];
+        a->outer = NULL;
+
+        for (k = 0; k < mcf->aliases.nelts; k++) {
+
+            if (alias[k] != a && ngx_http_sprox_crawl_within(a, alias[k])
+                && (a->outer == NULL
+                    || ngx_http_sprox_crawl_within(a->outer, alias[k])))
+            {
+                a->outer = alias[k];
+            }
+        }
+    }
+}
+
+
+/* The crawls of one alias do for the other: less is asked of the origin. */
+
+static ngx_uint_t
+ngx_http_sprox_crawl_within(ngx_http_sprox_alias_t *a,
+    ngx_http_sprox_alias_t *outer)
+{
+    sprox_str_t  bucket, prefix, in, wide;
+
+    if (!a->crawl || !outer->crawl || a->origin != outer->origin
+        || ngx_http_sprox_region_bucket(a, &bucket) != NGX_OK
+        || ngx_http_sprox_region_bucket(outer, &in) != NGX_OK
+        || !sprox_str_eq(bucket, in)
+        || ngx_http_sprox_region(a, bucket, &prefix) != NGX_OK
+        || ngx_http_sprox_region(outer, bucket, &wide) != NGX_OK)
+    {
+        return 0;
+    }
+
+    return wide.len < prefix.len && sprox_str_starts(prefix, wide)
+           && (a->reload == 0
+               || (outer->reload && outer->reload <= a->reload));
+}
+
+
+/* A crawl that covers the alias' region is queued or runs. */
+
+static ngx_uint_t
+ngx_http_sprox_crawl_waits(ngx_http_sprox_alias_t *alias)
+{
+    ngx_http_sprox_job_info_t  info;
+    ngx_http_sprox_job_spec_t  spec;
+
+    if (alias->outer == NULL
+        || ngx_http_sprox_region_bucket(alias->outer, &spec.bucket) != NGX_OK
+        || ngx_http_sprox_region(alias->outer, spec.bucket, &spec.prefix)
+           != NGX_OK)
+    {
+        return 0;
+    }
+
+    spec.kind = NGX_HTTP_SPROX_JOB_CRAWL;
+    spec.alias = alias->outer;
+    spec.origin = alias->origin;
+
+    return ngx_http_sprox_job_last(&spec, &info) == NGX_OK
+           && (info.state == NGX_HTTP_SPROX_JOB_QUEUED
+               || info.state == NGX_HTTP_SPROX_JOB_RUNNING);
+}
+
+
 ngx_int_t
 ngx_http_sprox_crawl_want(ngx_http_sprox_alias_t *alias, sprox_str_t bucket)
 {
@@ -148,6 +226,7 @@ ngx_http_sprox_crawl_want(ngx_http_sprox_alias_t *alias, sprox_str_t bucket)
     spec.bucket = bucket;
 
     if (ngx_http_sprox_crawl_wanted(alias, &spec) != NGX_OK
+        || ngx_http_sprox_crawl_waits(alias)
         || ngx_http_sprox_job_add(&spec, 1, NULL) != NGX_OK)
     {
         return NGX_DECLINED;
@@ -217,18 +296,23 @@ ngx_http_sprox_crawl_wanted(ngx_http_sprox_alias_t *alias,
 void
 ngx_http_sprox_crawl_due(ngx_http_sprox_main_conf_t *mcf)
 {
-    ngx_uint_t                i;
+    ngx_uint_t                i, inner;
     sprox_str_t               bucket;
     ngx_http_sprox_alias_t  **alias;
 
     alias = mcf->aliases.elts;
 
-    for (i = 0; i < mcf->aliases.nelts; i++) {
+    /* those that others lie in first, for which the others wait */
 
-        if (alias[i]->crawl
-            && ngx_http_sprox_region_bucket(alias[i], &bucket) == NGX_OK)
-        {
-            (void) ngx_http_sprox_crawl_want(alias[i], bucket);
+    for (inner = 0; inner < 2; inner++) {
+
+        for (i = 0; i < mcf->aliases.nelts; i++) {
+
+            if (alias[i]->crawl && (alias[i]->outer != NULL) == inner
+                && ngx_http_sprox_region_bucket(alias[i], &bucket) == NGX_OK)
+            {
+                (void) ngx_http_sprox_crawl_want(alias[i], bucket);
+            }
         }
     }
 }

@@ -22,6 +22,9 @@ extern const ngx_http_sprox_job_kind_t  ngx_http_sprox_crawl_kind;
 extern const ngx_http_sprox_job_kind_t  ngx_http_sprox_reload_kind;
 
 
+/* A worker begins: which aliases' regions lie in those of others. */
+void ngx_http_sprox_crawl_start(ngx_http_sprox_main_conf_t *mcf);
+
 /*
  * The region of an alias in a bucket of its origin.  *prefix: of the
  * configuration.  NGX_OK; NGX_DECLINED: the alias' target is never in that
@@ -40,8 +43,8 @@ ngx_int_t ngx_http_sprox_region_bucket(ngx_http_sprox_alias_t *alias,
 /*
  * A listing of the alias, in that bucket of its origin, wants the catalog to
  * answer: begins a crawl of the region unless it is complete and, with
- * `reload`, recent, or a crawl of it is queued, runs, or failed lately.
- * Cheap enough for each listing.  NGX_OK: one was queued; NGX_DECLINED.
+ * `reload`, recent, or a crawl of it, or of one that it lies in, is queued,
+ * runs, or failed lately.  NGX_OK: one was queued; NGX_DECLINED.
  */
 ngx_int_t ngx_http_sprox_crawl_want(ngx_http_sprox_alias_t *alias,
     sprox_str_t bucket);

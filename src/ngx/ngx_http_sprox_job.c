@@ -90,6 +90,8 @@ ngx_http_sprox_job_start(ngx_cycle_t *cycle, ngx_http_sprox_main_conf_t *mcf)
     c->read->channel = 1;
     c->write->channel = 1;
 
+    ngx_http_sprox_crawl_start(mcf);
+
     ngx_http_sprox_jobs = mcf->job_zone->data;
     ngx_http_sprox_job_inherit();
 

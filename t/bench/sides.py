@@ -311,7 +311,8 @@ def wrk(port: int, path: str, connections: int, seconds: float, size: int,
     if script:
         more += ["-s", script]
     said = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", *more,
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s",
+         "--timeout", "60s", *more,
          f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True,
         check=True).stdout
     assert "Non-2xx" not in said and "Socket errors" not in said, said

@@ -18,7 +18,7 @@
 #   TESTS=...       what pytest runs, and its options
 #   SOAK=600        SOAK_OPTIONS: of t/soak/soak.py, such as --seed 1
 #   BENCH=...       the rows of `make bench`, by the beginnings of their names,
-#                   and its options (--rounds, --seconds)
+#                   and its options (--rounds, --seconds, --patience)
 
 SHELL        := /bin/bash
 .SHELLFLAGS  := -eu -o pipefail -c

@@ -1,6 +1,8 @@
 """
 The table of `make bench`. BENCH="hot cold-tail" prints the rows whose names
-begin so; --rounds and --seconds say how long it takes.
+begin so; --rounds and --seconds say how long it takes, --patience how many
+seconds of it may be spent on waiting for others to leave the machine alone.
+A row that had to be measured among them says how much of it they had.
 
 Each row is a function that makes a table of measurements: it calls its sides
 one after the other, in turn forwards and backwards, round by round, and the
@@ -22,6 +24,8 @@ from bench.lake import ENGINES
 from bench.sides import LATENCY, RATE, Read, Sides, crowd, read_many, wrk
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+LOOK = 0.1                          # seconds, to see who else is at work
+CALM = 0.25                         # of the processors' time, used by others
 WRITTEN = 512 * MIB                 # to tell how fast files are written
 
 ROWS = {}
@@ -41,7 +45,7 @@ class Row:
 
     def __init__(self, bench, unit: str):
         self.bench, self.unit = bench, unit
-        self.values, self.notes = {}, {}
+        self.values, self.notes, self.busy = {}, {}, []
 
     def measure(self, sides: dict, rounds: int = 0) -> "Row":
         """sides: name to a function that returns one measurement."""
@@ -53,6 +57,7 @@ class Row:
         """One measurement, and what the origin did for it."""
         self.bench.sides.counts()
         self.bench.sides.reset()
+        self.busy.append(self.bench.calm())
         self.values.setdefault(name, []).append(side())
         self.notes.setdefault(name, []).append(self.bench.sides.counts())
 
@@ -74,9 +79,20 @@ class Row:
 
 
 class Bench:
-    def __init__(self, sides: Sides, rounds: int, seconds: float):
+    def __init__(self, sides: Sides, rounds: int, seconds: float,
+                 patience: float = 0):
         self.sides, self.rounds, self.seconds = sides, rounds, seconds
+        self.patience = patience            # seconds that are left of it
         self._engines = {}
+
+    def calm(self) -> float:
+        """
+        Waits until others leave the machine alone, for as long as patience
+        lasts. How busy it is without us, from 0 to 1.
+        """
+        while (busy := processors_busy(LOOK)) > CALM and self.patience > 0:
+            self.patience -= LOOK
+        return busy
 
     def turns(self, names, rounds: int = 0):
         """Each name once a round, in turn forwards and backwards."""
@@ -134,6 +150,19 @@ class Bench:
         return self._engines[name]
 
 
+def processors_busy(seconds: float) -> float:
+    """The part of all processors' time that was used meanwhile."""
+    def look():
+        numbers = [int(word) for word in
+                   Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
+        return sum(numbers), numbers[3] + numbers[4]    # idle, and for disks
+
+    total, idle = look()
+    time.sleep(seconds)
+    total, idle = look()[0] - total, look()[1] - idle
+    return 1 - idle / total if total else 0.0
+
+
 def show_rate(value: float) -> str:
     return f"{value / 1000:.1f} k/s" if value >= 10000 else f"{value:.0f} /s"
 
@@ -158,7 +187,9 @@ def spread(values: list) -> str:
 
 def show(title: str, bar: str, row: Row, unit: int) -> None:
     """unit: bytes that were wanted; 0: what the origin did is not told."""
-    print(f"{title}" + f"  [{bar}]" * bool(bar))
+    busy = statistics.mean(row.busy)
+    print(title + f"  [{bar}]" * bool(bar)
+          + f"  others: {100 * busy:.0f}%" * (busy > CALM))
     for name, values in row.values.items():
         against = ""
         if name != "sprox":
@@ -298,6 +329,7 @@ def main() -> None:
     options.add_argument("rows", nargs="*")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=int, default=2)
+    options.add_argument("--patience", type=int, default=0)
     options = options.parse_args()
     chosen = [name for name in ROWS if not options.rows or any(
         name.startswith(word) for word in options.rows)]
@@ -320,7 +352,8 @@ def main() -> None:
             print("this nginx has no slice module: no side `proxy`")
         print(LINE.format("    side", "median", "spread", "sprox / it",
                           "origin"))
-        bench = Bench(sides, options.rounds, options.seconds)
+        bench = Bench(sides, options.rounds, options.seconds,
+                      options.patience)
         for name in chosen:
             title, bar, function = ROWS[name]
             show(f"{name}: {title}", bar, *function(bench))

@@ -397,3 +397,52 @@ def test_what_lies_in_one_that_does_not_fit(lake, origin):
     nginx.expect_log("job 1, crawl of .* failed: it does not fit")
     assert admin.wait_complete("inner")["objects"] == 120
     assert not admin.alias("lake")["complete"]
+
+
+# buckets that a variable names
+
+def test_a_bucket_is_crawled_when_it_is_listed(lake, origin):
+    """And again, when it is listed and `reload` says so."""
+    fill(origin, 20)
+    nginx, admin = lake(aliases="sprox_alias $b { target store://$b/; "
+                                "list catalog; reload 2s; }")
+    assert admin.jobs() == [] and not asked(origin)
+    assert nginx.get("/bucket?list-type=2").body.count(b"<Key>") == 20
+    admin.wait_complete("$b", "bucket")
+    assert [job["kind"] for job in admin.jobs()] == ["crawl"]
+
+    origin.put("bucket", "new", b"x")
+    nginx.wait(lambda: b"<Key>new<" in nginx.get("/bucket?list-type=2").body,
+               10, "to list what is new")
+    assert admin.jobs()[-1]["kind"] == "reload"
+    # out of the catalog but for the first, and one page a crawl
+    assert len(asked(origin)) == 1 + len(admin.jobs())
+
+
+# at large
+
+def test_a_hundred_thousand(lake, origin):
+    fill(origin, 100_000, 300)
+    _, admin = lake()
+    known = admin.wait_complete("lake", timeout=60)
+    assert (known["objects"], known["bytes"]) == (100_000, 100_000)
+    job, = admin.jobs()
+    assert (job["done"], job["errors"]) == (100_000, 0)
+    assert len(asked(origin)) <= 100 * 1.3
+
+
+def test_workers_that_are_killed_again_and_again(lake, origin):
+    """What was done is not done anew, and nothing is lost."""
+    keys = fill(origin, 30_000, 60)
+    origin.latency = 0.03
+    nginx, admin = lake(workers=2)
+    for done in range(3000, 24_000, 3000):
+        nginx.wait(lambda: admin.job(1)["done"] >= done, 20, "to go on")
+        for pid in nginx.worker_pids():
+            nginx.kill_worker(pid)
+    known = admin.wait_complete("lake", timeout=30)
+    assert known["objects"] == len(keys)
+    job, = admin.jobs()
+    assert (job["state"], job["done"]) == ("done", len(keys))
+    # each kill costs what was under way, at most a page in each lane
+    assert len(pages(origin)) <= 30 + 2 * LANES + 7 * LANES

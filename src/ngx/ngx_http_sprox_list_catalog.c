@@ -148,8 +148,7 @@ ngx_http_sprox_stream_after(ngx_http_sprox_stream_t *s)
 static ngx_int_t
 ngx_http_sprox_stream_covered(ngx_http_sprox_stream_t *s)
 {
-    int64_t      crawled;
-    time_t       reload;
+    int64_t      age, crawled, reload;
     sprox_str_t  bucket;
 
     bucket = sprox_buf_get(&s->ask.bucket);
@@ -163,12 +162,16 @@ ngx_http_sprox_stream_covered(ngx_http_sprox_stream_t *s)
         return NGX_DECLINED;
     }
 
-    reload = s->policy.reload;
+    reload = (int64_t) s->policy.reload * 1000;
+    age = ngx_http_sprox_now() - crawled;
 
-    if (reload && ngx_http_sprox_now() - crawled
-                  > (int64_t) reload * NGX_HTTP_SPROX_LIST_RELOADS * 1000)
-    {
+    /* of a bucket that a variable names, nobody else knows when it is due */
+
+    if (reload && age >= reload) {
         (void) ngx_http_sprox_crawl_want(s->alias, bucket);
+    }
+
+    if (reload && age > reload * NGX_HTTP_SPROX_LIST_RELOADS) {
         ngx_http_sprox_stream_declined(s, NGX_HTTP_SPROX_LIST_OLD);
         return NGX_DECLINED;
     }

@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_sprox_conf.h"
+#include "ngx_http_sprox_events.h"
 
 
 #define NGX_HTTP_SPROX_ANY_LEVEL                                              \
@@ -62,6 +63,10 @@ static ngx_command_t  ngx_http_sprox_commands[] = {
         NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
         NGX_HTTP_MAIN_CONF_OFFSET, ngx_http_sprox_set_domain),
 
+    ngx_http_sprox_directive("sprox_events",
+        NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+        NGX_HTTP_MAIN_CONF_OFFSET, ngx_http_sprox_set_events),
+
     /* in http, server and location */
 
     ngx_http_sprox_directive("sprox_control",
@@ -81,10 +86,6 @@ static ngx_command_t  ngx_http_sprox_commands[] = {
     ngx_http_sprox_directive("sprox_admin",
         NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
         NGX_HTTP_LOC_CONF_OFFSET, ngx_http_sprox_set_admin),
-
-    ngx_http_sprox_directive("sprox_events",
-        NGX_HTTP_SPROX_ANY_LEVEL|NGX_CONF_ANY,
-        NGX_HTTP_LOC_CONF_OFFSET, ngx_http_sprox_set_unsupported),
 
     /* in sprox_alias */
 

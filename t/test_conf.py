@@ -453,7 +453,38 @@ MISTAKES = {
                 'invalid address "localhost" in "sprox_control"', "unix:"),
     "control-twice": ("sprox_control ::1; sprox_control ::1; #!",
                       '"sprox_control" directive is duplicate'),
-    "events": ("sprox_events x; #!", "sprox_events", "not supported yet"),
+    "events": ("sprox_events x origin=s3; #!",
+               'invalid source "x" in "sprox_events"', "sqs://"),
+    "events-whose": ("sprox_events sqs://h/a/q; #!", "origin=NAME"),
+    "events-path": ("sprox_events sqs://h/ origin=s3; #!",
+                    "the path of the queue is missing"),
+    "events-user": ("sprox_events sqs://me@h/a/q origin=s3; #!",
+                    "a character in it that no queue's URL has"),
+    "events-host": ("sprox_alias abc { target s3://bucket/; }\n"
+                    "sprox_events sqs://h:port/a/q origin=s3; #!",
+                    'invalid host in "sprox_events sqs://h:port/a/q"'),
+    "events-word": ("sprox_events sqs://h/a/q origin=s3 wait=1; #!",
+                    'invalid parameter "wait=1" in "sprox_events"'),
+    "events-region": ("sprox_events sqs://h/a/q origin=s3 region=A_1; #!",
+                      'invalid region "A_1" in "sprox_events"'),
+    "events-twice": ("sprox_events sqs://h/a/q origin=s3;\n"
+                     "sprox_events sqs://h/a/q origin=s3; #!",
+                     '"sprox_events" directive is duplicate'),
+    "events-arn": ("sprox_events arn:aws:sqs:eu-west-1:1:q origin=s3; #!",
+                   "the ARN of an SNS topic"),
+    "events-arn-tls": ("sprox_events arn:aws:sns:x:1:t origin=s3 tls=off; #!",
+                       '"region=" and "tls=" in "sprox_events" are for '
+                       "queues"),
+    "events-arn-twice": ("sprox_events arn:aws:sns:x:1:t origin=s3;\n"
+                         "sprox_events arn:aws:sns:x:1:t origin=s3; #!",
+                         '"sprox_events" directive is duplicate'),
+    "events-arn-ca": ("sprox_events arn:aws:sns:x:1:t origin=s3;\n"
+                      "sprox_events arn:aws:sns:x:1:u origin=s3 "
+                      "trusted_certificate=x; #!",
+                      "another trusted_certificate"),
+    "events-nobody": ("sprox_alias abc { target s3://bucket/; }\n"
+                      "sprox_events sqs://h/a/q origin=lake; #!",
+                      '"origin=lake" in "sprox_events" is no origin'),
     "sprox-at-http": ("sprox on; #!", '"sprox" directive is not allowed here'),
 }
 

@@ -33,6 +33,8 @@ FAMILIES = {
     "sprox_fills_in_flight": ("gauge", set()),
     "sprox_claims_in_flight": ("gauge", set()),
     "sprox_purged_slices": ("counter", set()),
+    "sprox_events": ("counter", {"sender", "result"}),
+    "sprox_queue_messages": ("counter", {"queue", "result"}),
     "sprox_tier_bytes": ("counter", {"zone"}),
     "sprox_tier_promotions": ("counter", {"zone", "result"}),
     "sprox_jobs": ("gauge", {"kind", "state"}),

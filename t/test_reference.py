@@ -241,7 +241,7 @@ def test_operations():
     names = re.findall(r'\[SPROX_OP_\w+\] += sprox_str\("(\w+)"\)', code)
     assert [row[0] for row in table("Operations")] \
         == [name for name in names if name != "None"]
-    assert len(names) == 9
+    assert len(names) == 13
 
     text = section("Operations")
     words = re.search(r"where S3 knows them: (.*?)\.\n", text, re.S)[1]
@@ -298,6 +298,8 @@ LIMITS = {
     "credentials or config file": "SPROX_CRED_FILE_MAX",
     "pattern or target of an alias": "SPROX_ALIAS_TEXT_MAX",
     "variables of an alias": "SPROX_ALIAS_VARS_MAX",
+    "message of events": "SPROX_EVENT_BODY_MAX",
+    "records of a message of events": "SPROX_EVENT_RECORDS_MAX",
     "catalog's zone": "NGX_HTTP_SPROX_ZONE_MIN",
 }
 

@@ -184,6 +184,9 @@ typedef struct {
     ngx_array_t               places;        /* of ngx_http_sprox_place_t */
     ngx_array_t               tiers;         /* of ngx_http_sprox_tier_t */
     ngx_array_t               domains;       /* of ngx_str_t */
+    ngx_array_t               queues;        /* of .._queue_t * */
+    ngx_array_t               topics;        /* of .._topic_t */
+    ngx_http_sprox_origin_t  *sns;           /* NULL: no topics */
     ngx_shm_zone_t           *catalog_zone;
     ngx_str_t                 catalog_file;
     ngx_msec_t                catalog_interval;
@@ -240,6 +243,12 @@ extern ngx_module_t  ngx_http_sprox_module;
 
 /* ngx_http_sprox_handler.c: the content handler of "sprox on". */
 ngx_int_t ngx_http_sprox_handler(ngx_http_request_t *r);
+
+/*
+ * The query is a secret: it is kept out of $request and of what nginx adds
+ * to lines of the error log.
+ */
+void ngx_http_sprox_hide_query(ngx_http_request_t *r);
 
 
 #endif /* _NGX_HTTP_SPROX_H_INCLUDED_ */

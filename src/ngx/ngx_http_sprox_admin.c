@@ -8,10 +8,14 @@
  * come from an address that is allowed.  Browsers send Origin with each
  * POST and DELETE, and Sec-Fetch-Site with every request of a page: what has
  * one of them is refused, unless it has the token, which no page knows.
+ *
+ * Who sends events cannot always send a header: the token may be in the
+ * query there, and what SNS has signed needs none.
  */
 
 #include "ngx_http_sprox_admin_private.h"
 #include "ngx_http_sprox_error.h"
+#include "ngx_http_sprox_events.h"
 #include "sprox_digest.h"
 #include <openssl/crypto.h>
 
@@ -23,7 +27,10 @@ typedef struct {
 
 
 static sprox_str_t ngx_http_sprox_admin_path(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_sprox_admin_known(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_sprox_admin_known(ngx_http_request_t *r,
+    sprox_str_t path);
+static ngx_uint_t ngx_http_sprox_admin_token(ngx_http_request_t *r,
+    sprox_str_t token);
 static ngx_uint_t ngx_http_sprox_admin_page(ngx_http_request_t *r);
 static ngx_int_t ngx_http_sprox_admin_unknown(ngx_http_request_t *r);
 static ngx_int_t ngx_http_sprox_admin_method(ngx_http_request_t *r,
@@ -32,8 +39,8 @@ static ngx_int_t ngx_http_sprox_admin_route_jobs(ngx_http_request_t *r,
     sprox_str_t rest);
 static ngx_int_t ngx_http_sprox_admin_route_aliases(ngx_http_request_t *r,
     sprox_str_t rest);
-static ngx_int_t ngx_http_sprox_admin_bucket(ngx_http_request_t *r,
-    sprox_str_t *bucket);
+static ngx_int_t ngx_http_sprox_admin_arg(ngx_http_request_t *r,
+    const char *name, sprox_str_t *arg);
 static ngx_http_sprox_alias_t *ngx_http_sprox_admin_find(
     ngx_http_request_t *r, sprox_str_t name);
 static ngx_int_t ngx_http_sprox_admin_crawl(ngx_http_request_t *r,
@@ -49,17 +56,25 @@ static ngx_http_sprox_admin_route_t  ngx_http_sprox_admin_routes[] = {
 };
 
 
+static const sprox_str_t  ngx_http_sprox_admin_events = sprox_str("events");
+
+
 ngx_int_t
 ngx_http_sprox_admin_handler(ngx_http_request_t *r)
 {
     ngx_str_t                      name, value;
     sprox_str_t                    path;
+    ngx_uint_t                     known, events;
     ngx_http_sprox_loc_conf_t     *slcf;
     ngx_http_sprox_admin_route_t  *route;
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_sprox_module);
 
-    if (slcf->token != NULL && !ngx_http_sprox_admin_known(r)) {
+    path = ngx_http_sprox_admin_path(r);
+    known = ngx_http_sprox_admin_known(r, path);
+    events = sprox_str_eq(path, ngx_http_sprox_admin_events);
+
+    if (!known && !(events && ngx_http_sprox_events_signed(r))) {
         ngx_str_set(&name, "WWW-Authenticate");
         ngx_str_set(&value, "Bearer");
 
@@ -80,7 +95,11 @@ ngx_http_sprox_admin_handler(ngx_http_request_t *r)
                    "without a token");
     }
 
-    path = ngx_http_sprox_admin_path(r);
+    if (events) {
+        return r->method == NGX_HTTP_POST
+               ? ngx_http_sprox_events_handler(r, known)
+               : ngx_http_sprox_admin_method(r, "POST");
+    }
 
     for (route = ngx_http_sprox_admin_routes; route->handler; route++) {
 
@@ -117,30 +136,54 @@ ngx_http_sprox_admin_path(ngx_http_request_t *r)
 }
 
 
+/* Whether there is a token at all, and the request has it. */
+
 static ngx_uint_t
-ngx_http_sprox_admin_known(ngx_http_request_t *r)
+ngx_http_sprox_admin_known(ngx_http_request_t *r, sprox_str_t path)
 {
-    uint8_t                     digest[SPROX_SHA256_LEN];
-    sprox_str_t                 token;
+    sprox_str_t                 token, query;
     ngx_http_sprox_loc_conf_t  *slcf;
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_sprox_module);
 
-    if (r->headers_in.authorization == NULL) {
-        return 0;
+    if (slcf->token == NULL) {
+        return 1;
     }
 
-    token = ngx_http_sprox_to_core(r->headers_in.authorization->value);
+    query = sprox_str_null;
 
-    if (token.len < sizeof("Bearer ") - 1
-        || ngx_strncasecmp((u_char *) token.data, (u_char *) "Bearer ",
-                           sizeof("Bearer ") - 1)
-           != 0)
-    {
-        return 0;
+    if (sprox_str_eq(path, ngx_http_sprox_admin_events)) {
+        (void) ngx_http_sprox_admin_arg(r, "token", &query);
+
+        if (query.len) {
+            ngx_http_sprox_hide_query(r);
+        }
     }
 
-    token = sprox_str_trim(sprox_str_from(token, sizeof("Bearer ") - 1));
+    if (r->headers_in.authorization) {
+        token = ngx_http_sprox_to_core(r->headers_in.authorization->value);
+
+        return token.len > sizeof("Bearer ") - 1
+               && ngx_strncasecmp((u_char *) token.data,
+                                  (u_char *) "Bearer ",
+                                  sizeof("Bearer ") - 1)
+                  == 0
+               && ngx_http_sprox_admin_token(r,
+                      sprox_str_trim(sprox_str_from(token,
+                                                    sizeof("Bearer ") - 1)));
+    }
+
+    return query.len && ngx_http_sprox_admin_token(r, query);
+}
+
+
+static ngx_uint_t
+ngx_http_sprox_admin_token(ngx_http_request_t *r, sprox_str_t token)
+{
+    uint8_t                     digest[SPROX_SHA256_LEN];
+    ngx_http_sprox_loc_conf_t  *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_sprox_module);
 
     return sprox_sha256(token, digest) == SPROX_OK
            && CRYPTO_memcmp(digest, slcf->token, SPROX_SHA256_LEN) == 0;
@@ -200,8 +243,8 @@ static ngx_int_t
 ngx_http_sprox_admin_unknown(ngx_http_request_t *r)
 {
     return ngx_http_sprox_admin_message(r, NGX_HTTP_NOT_FOUND,
-               "there are jobs, jobs/ID, aliases, aliases/NAME and "
-               "aliases/NAME/crawl");
+               "there are jobs, jobs/ID, aliases, aliases/NAME, "
+               "aliases/NAME/crawl and events");
 }
 
 
@@ -332,7 +375,7 @@ ngx_http_sprox_admin_route_aliases(ngx_http_request_t *r, sprox_str_t rest)
         return ngx_http_sprox_admin_method(r, "GET, HEAD");
     }
 
-    if (ngx_http_sprox_admin_bucket(r, &bucket) != NGX_OK
+    if (ngx_http_sprox_admin_arg(r, "bucket", &bucket) != NGX_OK
         || (bucket.len
             && ngx_http_sprox_region(alias, bucket, &crawl) != NGX_OK))
     {
@@ -344,19 +387,19 @@ ngx_http_sprox_admin_route_aliases(ngx_http_request_t *r, sprox_str_t rest)
 }
 
 
-/* ?bucket=, or nothing.  NGX_OK or NGX_ERROR. */
+/* An argument of the query, or nothing.  NGX_OK or NGX_ERROR. */
 
 static ngx_int_t
-ngx_http_sprox_admin_bucket(ngx_http_request_t *r, sprox_str_t *bucket)
+ngx_http_sprox_admin_arg(ngx_http_request_t *r, const char *name,
+    sprox_str_t *arg)
 {
     u_char     *p;
     size_t      len;
     ngx_str_t   value;
 
-    *bucket = sprox_str_null;
+    *arg = sprox_str_null;
 
-    if (ngx_http_arg(r, (u_char *) "bucket", sizeof("bucket") - 1, &value)
-        != NGX_OK
+    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &value) != NGX_OK
         || value.len == 0)
     {
         return NGX_OK;
@@ -371,7 +414,7 @@ ngx_http_sprox_admin_bucket(ngx_http_request_t *r, sprox_str_t *bucket)
         return NGX_ERROR;
     }
 
-    *bucket = sprox_str_make(p, len);
+    *arg = sprox_str_make(p, len);
 
     return NGX_OK;
 }
@@ -405,7 +448,7 @@ ngx_http_sprox_admin_crawl(ngx_http_request_t *r,
     sprox_str_t                bucket, prefix;
     ngx_http_sprox_job_info_t  info;
 
-    rc = ngx_http_sprox_admin_bucket(r, &bucket);
+    rc = ngx_http_sprox_admin_arg(r, "bucket", &bucket);
 
     if (rc == NGX_OK && bucket.len == 0
         && ngx_http_sprox_region_bucket(alias, &bucket) != NGX_OK)

@@ -7,6 +7,7 @@
  *   GET    aliases                 {"aliases": [...]}
  *   GET    aliases/NAME            what is known of an alias
  *   POST   aliases/NAME/crawl      202 and the job
+ *   POST   events                  see ngx_http_sprox_events.h
  *
  * below the location's own name.  What goes wrong is {"message": "..."}.
  */

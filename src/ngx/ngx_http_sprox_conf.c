@@ -16,6 +16,7 @@
 
 #include "ngx_http_sprox_conf.h"
 #include "ngx_http_sprox_admin.h"
+#include "ngx_http_sprox_events.h"
 #include "ngx_http_sprox_fill.h"
 #include "ngx_http_sprox_job.h"
 #include "ngx_http_sprox_open.h"
@@ -69,6 +70,12 @@ ngx_http_sprox_create_main_conf(ngx_conf_t *cf)
                           sizeof(ngx_http_sprox_tier_t))
            != NGX_OK
         || ngx_array_init(&scf->main.domains, cf->pool, 1, sizeof(ngx_str_t))
+           != NGX_OK
+        || ngx_array_init(&scf->main.queues, cf->pool, 1,
+                          sizeof(ngx_http_sprox_queue_t *))
+           != NGX_OK
+        || ngx_array_init(&scf->main.topics, cf->pool, 1,
+                          sizeof(ngx_http_sprox_topic_t))
            != NGX_OK
         || ngx_array_init(&scf->caches, cf->pool, 4,
                           sizeof(ngx_http_sprox_conf_cache_t))
@@ -192,7 +199,11 @@ ngx_http_sprox_init_process(ngx_cycle_t *cycle)
 
     ngx_http_sprox_persist_start(cycle, mcf);
 
-    return ngx_http_sprox_job_start(cycle, mcf);
+    if (ngx_http_sprox_job_start(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_sprox_events_start(cycle, mcf);
 }
 
 
@@ -234,6 +245,7 @@ ngx_http_sprox_postconfiguration(ngx_conf_t *cf)
     }
 
     if (ngx_http_sprox_conf_aliases(cf, mcf) != NGX_OK
+        || ngx_http_sprox_conf_events(cf, mcf) != NGX_OK
         || ngx_http_sprox_conf_caches(cf, scf) != NGX_OK
         || ngx_http_sprox_conf_locations(cf, scf) != NGX_OK
         || ngx_http_sprox_conf_origins(cf, mcf) != NGX_OK)

@@ -196,6 +196,18 @@ ngx_http_sprox_origin_t *ngx_http_sprox_conf_origin(ngx_conf_t *cf,
     ngx_http_sprox_main_conf_t *mcf, ngx_str_t *name, ngx_str_t *file,
     ngx_uint_t line, ngx_int_t *rc);
 
+/*
+ * An origin of sprox's own, which no target can name: what is asked by the
+ * means of stores and is none.  name: for logs and metrics; it must not be
+ * one of an origin.  like: whose credentials it has; NULL: none.  NULL: the
+ * [emerg] line was written.
+ */
+ngx_http_sprox_origin_t *ngx_http_sprox_conf_service(ngx_conf_t *cf,
+    ngx_http_sprox_main_conf_t *mcf, const sprox_dialect_t *dialect,
+    ngx_str_t *name, ngx_str_t *endpoint, ngx_str_t *region,
+    ngx_str_t *trusted_certificate, ngx_http_sprox_origin_t *like,
+    ngx_str_t *file, ngx_uint_t line);
+
 /* All origins: what is needed when it is known which are used. */
 ngx_int_t ngx_http_sprox_conf_origins(ngx_conf_t *cf,
     ngx_http_sprox_main_conf_t *mcf);

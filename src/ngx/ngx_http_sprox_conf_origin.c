@@ -488,6 +488,64 @@ ngx_http_sprox_conf_origin(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf,
 }
 
 
+ngx_http_sprox_origin_t *
+ngx_http_sprox_conf_service(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf,
+    const sprox_dialect_t *dialect, ngx_str_t *name, ngx_str_t *endpoint,
+    ngx_str_t *region, ngx_str_t *trusted_certificate,
+    ngx_http_sprox_origin_t *like, ngx_str_t *file, ngx_uint_t line)
+{
+    const char                     *why;
+    ngx_http_sprox_origin_t        *origin, **slot;
+    ngx_http_sprox_conf_origin_t   *block;
+
+    block = ngx_http_sprox_origin_create(cf, name, file, line);
+    if (block == NULL) {
+        return NULL;
+    }
+
+    origin = &block->origin;
+
+    origin->dialect = dialect;
+    origin->endpoint = *endpoint;
+    origin->region = *region;
+    origin->trusted_certificate = *trusted_certificate;
+    origin->cred_kind = SPROX_CRED_ANONYMOUS;
+    origin->max_fails = 0;
+    origin->used = 1;
+
+    if (like != NULL) {
+        origin->cred_kind = like->cred_kind;
+        origin->access_key = like->access_key;
+        origin->secret_key = like->secret_key;
+        origin->token = like->token;
+        origin->profile = like->profile;
+    }
+
+    if (sprox_endpoint_parse(ngx_http_sprox_to_core(*endpoint),
+                             &origin->addr.endpoint, &why)
+        != SPROX_OK)
+    {
+        ngx_http_sprox_conf_refuse(cf, file, line,
+            "invalid host in \"sprox_events %V\": %s", name, why);
+        return NULL;
+    }
+
+    if (ngx_http_sprox_origin_complete(cf, block) != NGX_OK) {
+        return NULL;
+    }
+
+    slot = ngx_array_push(&mcf->origins);
+    if (slot == NULL) {
+        return NULL;
+    }
+
+    origin->index = mcf->origins.nelts - 1;
+    *slot = origin;
+
+    return origin;
+}
+
+
 ngx_int_t
 ngx_http_sprox_conf_origins(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf)
 {

@@ -365,6 +365,7 @@ ngx_http_sprox_fetch_end(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
 
     if (sprox_str_eq(code, sprox_str_lit("ExpiredToken"))
         || sprox_str_eq(code, sprox_str_lit("InvalidAccessKeyId"))
+        || sprox_str_eq(code, sprox_str_lit("InvalidClientTokenId"))
         || sprox_str_eq(code, sprox_str_lit("SignatureDoesNotMatch"))
         || sprox_str_eq(code, sprox_str_lit("InvalidToken")))
     {
@@ -474,7 +475,8 @@ ngx_http_sprox_fetch_redirect(ngx_http_sprox_fetch_t *f)
     const sprox_endpoint_t   *was;
     ngx_http_sprox_region_t  *entry;
 
-    if (f->redirects == NGX_HTTP_SPROX_REDIRECTS
+    if (f->origin->dialect->fixed
+        || f->redirects == NGX_HTTP_SPROX_REDIRECTS
         || sprox_origin_redirect(&f->resp, &f->error, &region) != SPROX_OK
         || sprox_str_eq(region, f->addr.region))
     {
@@ -643,13 +645,24 @@ ngx_http_sprox_fetch_log(ngx_http_sprox_fetch_t *f, ngx_uint_t level,
     sprox_buf_t   name;
     sprox_str_t   op;
 
-    if (f->log->log_level < level) {
+    if (f->log->log_level < level && !f->quiet) {
         return;
     }
 
     va_start(args, fmt);
     p = ngx_vslprintf(text, text + sizeof(text), fmt, args);
     va_end(args);
+
+    if (f->quiet) {
+        f->why.data = ngx_pnalloc(f->pool, p - text);
+        f->why.len = f->why.data ? p - text : 0;
+
+        if (f->why.len) {
+            ngx_memcpy(f->why.data, text, p - text);
+        }
+
+        return;
+    }
 
     /* bytes of a key must not forge log lines */
 

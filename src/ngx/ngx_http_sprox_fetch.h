@@ -76,8 +76,13 @@ struct ngx_http_sprox_fetch_s {
     sprox_origin_resp_t                    resp;
     sprox_error_t                          error;     /* code empty: none */
     sprox_error_code_t                     failure;
+    ngx_str_t                              why;       /* quiet: the last
+                                                         line, without the
+                                                         names; in pool */
     unsigned                               ahead:1;   /* nobody waits for it
                                                          yet: others first */
+    unsigned                               quiet:1;   /* its owner says what
+                                                         fails, and when */
 
     /* the transport's */
     unsigned                               final:1;   /* no other try helps */

@@ -391,6 +391,19 @@ ngx_http_sprox_flight_release(ngx_http_sprox_flight_t *f)
 }
 
 
+void
+ngx_http_sprox_flight_reap(ngx_http_sprox_flight_t *f)
+{
+    if (f->slot && f->slot->seq == f->seq
+        && kill(f->slot->pid, 0) == -1 && ngx_errno == ESRCH)
+    {
+        ngx_http_sprox_flight_free(f->slot, f->seq);
+    }
+
+    f->slot = NULL;
+}
+
+
 ngx_uint_t
 ngx_http_sprox_flight_claims(void)
 {

@@ -63,6 +63,9 @@ void ngx_http_sprox_flight_wait(ngx_http_sprox_flight_t *f,
 /* Lets go of a claim (its waiters are woken) or of a wait. */
 void ngx_http_sprox_flight_release(ngx_http_sprox_flight_t *f);
 
+/* After NGX_BUSY, instead of waiting: a claim whose owner died is free. */
+void ngx_http_sprox_flight_reap(ngx_http_sprox_flight_t *f);
+
 /* A claim with a higher seq was made after this call. */
 uint64_t ngx_http_sprox_flight_seq(void);
 

@@ -15,7 +15,7 @@
 
 static ngx_http_sprox_ctx_t *ngx_http_sprox_create_ctx(
     ngx_http_request_t *r);
-static void ngx_http_sprox_hide_query(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_sprox_presigned(ngx_http_request_t *r);
 static sprox_str_t ngx_http_sprox_target(ngx_http_request_t *r,
     ngx_http_sprox_ctx_t *ctx);
 static sprox_str_t ngx_http_sprox_vhost(ngx_http_request_t *r,
@@ -51,7 +51,9 @@ ngx_http_sprox_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_sprox_hide_query(r);
+    if (ngx_http_sprox_presigned(r)) {
+        ngx_http_sprox_hide_query(r);
+    }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
 
@@ -117,29 +119,33 @@ ngx_http_sprox_create_ctx(ngx_http_request_t *r)
 
 
 /*
- * A presigned query lets whoever reads it do what it signs, until it expires:
- * it is kept out of $request and of what nginx adds to lines of the error log.
+ * A presigned query lets whoever reads it do what it signs, until it
+ * expires.
  */
 
-static void
-ngx_http_sprox_hide_query(ngx_http_request_t *r)
+static ngx_uint_t
+ngx_http_sprox_presigned(ngx_http_request_t *r)
 {
-    u_char     *p, *last, *query;
-    ngx_str_t   line;
+    u_char  *last;
 
     last = r->args.data + r->args.len;
 
-    if (r->args.len == 0
-        || (ngx_strlcasestrn(r->args.data, last, (u_char *) "signature",
-                             sizeof("signature") - 2)
-            == NULL
-            && ngx_strlcasestrn(r->args.data, last,
-                                (u_char *) "security-token",
-                                sizeof("security-token") - 2)
-               == NULL))
-    {
-        return;
-    }
+    return r->args.len != 0
+           && (ngx_strlcasestrn(r->args.data, last, (u_char *) "signature",
+                                sizeof("signature") - 2)
+               != NULL
+               || ngx_strlcasestrn(r->args.data, last,
+                                   (u_char *) "security-token",
+                                   sizeof("security-token") - 2)
+                  != NULL);
+}
+
+
+void
+ngx_http_sprox_hide_query(ngx_http_request_t *r)
+{
+    u_char     *p, *query;
+    ngx_str_t   line;
 
     p = r->request_line.data;
     query = ngx_strlchr(p, p + r->request_line.len, '?');

@@ -132,6 +132,8 @@ ngx_http_sprox_metrics_zone(ngx_shm_zone_t *shm_zone, void *data)
 
             if (was != NULL) {
                 m->sh->purged = was->purged;
+                ngx_memcpy((void *) m->sh->events, (void *) was->events,
+                           sizeof(was->events));
             }
         }
     }
@@ -573,5 +575,30 @@ ngx_http_sprox_count_promotion(ngx_http_sprox_tier_t *tier, ngx_uint_t done)
     if (row != NULL) {
         n = done ? NGX_HTTP_SPROX_N_PROMOTED : NGX_HTTP_SPROX_N_UNPROMOTED;
         (void) ngx_atomic_fetch_add(&row->counts.n[n], 1);
+    }
+}
+
+
+void
+ngx_http_sprox_count_event(sprox_sender_t sender, ngx_uint_t result)
+{
+    if (ngx_http_sprox_metrics != NULL) {
+        (void) ngx_atomic_fetch_add(
+                   &ngx_http_sprox_metrics->sh->events[sender][result], 1);
+    }
+}
+
+
+void
+ngx_http_sprox_count_message(ngx_http_sprox_origin_t *queue,
+    ngx_http_sprox_message_e what)
+{
+    ngx_http_sprox_row_t  *row;
+
+    row = ngx_http_sprox_metrics_origin(queue);
+
+    if (row != NULL) {
+        (void) ngx_atomic_fetch_add(
+                   &row->counts.n[NGX_HTTP_SPROX_N_MESSAGES + what], 1);
     }
 }

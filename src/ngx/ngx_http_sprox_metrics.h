@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_sprox.h"
+#include "sprox_event.h"
 
 
 /* Configuration: the zone for all that has a row; after all is read. */
@@ -49,6 +50,19 @@ ngx_http_sprox_circuit_t *ngx_http_sprox_metrics_circuit(
 
 void ngx_http_sprox_count_fills(ngx_int_t delta);      /* in flight */
 void ngx_http_sprox_count_purged(ngx_uint_t slices);
+
+/* See ngx_http_sprox_event_result_e. */
+void ngx_http_sprox_count_event(sprox_sender_t sender, ngx_uint_t result);
+
+/* A message of a queue; queue: what it is asked as. */
+typedef enum {
+    NGX_HTTP_SPROX_MESSAGE_RECEIVED = 0,
+    NGX_HTTP_SPROX_MESSAGE_DELETED,
+    NGX_HTTP_SPROX_MESSAGE_LEFT
+} ngx_http_sprox_message_e;
+
+void ngx_http_sprox_count_message(ngx_http_sprox_origin_t *queue,
+    ngx_http_sprox_message_e what);
 
 /* Bytes sent out of a zone; a slice copied into it, or not. */
 void ngx_http_sprox_count_tier(ngx_http_sprox_tier_t *tier, off_t bytes);

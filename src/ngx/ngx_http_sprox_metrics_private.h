@@ -8,6 +8,7 @@
 
 
 #include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_events.h"
 
 
 #define NGX_HTTP_SPROX_STATUSES        21
@@ -34,6 +35,9 @@ typedef enum {
     NGX_HTTP_SPROX_N_FROM_ORIGIN,
     NGX_HTTP_SPROX_N_RECEIVED,          /* origin */
     NGX_HTTP_SPROX_N_RETRIES,
+    NGX_HTTP_SPROX_N_MESSAGES,          /* a queue's: see .._message_e */
+    NGX_HTTP_SPROX_N_DELETED,
+    NGX_HTTP_SPROX_N_LEFT,
     NGX_HTTP_SPROX_N_PROMOTED,          /* tier */
     NGX_HTTP_SPROX_N_UNPROMOTED,
     NGX_HTTP_SPROX_N_MAX
@@ -68,6 +72,8 @@ typedef struct {
 typedef struct {
     ngx_http_sprox_row_t     *rows;
     ngx_atomic_t              purged;
+    ngx_atomic_t              events[SPROX_SENDERS]
+                                    [NGX_HTTP_SPROX_EVENT_RESULTS];
     ngx_http_sprox_slot_t     slots[NGX_MAX_PROCESSES];
 } ngx_http_sprox_metrics_sh_t;
 

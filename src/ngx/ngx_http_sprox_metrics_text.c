@@ -20,6 +20,7 @@ static void ngx_http_sprox_metrics_open(sprox_buf_t *out);
 static void ngx_http_sprox_metrics_file(sprox_buf_t *out);
 static void ngx_http_sprox_metrics_state(sprox_buf_t *out,
     sprox_metric_t metric, ngx_atomic_t *value);
+static void ngx_http_sprox_metrics_events(sprox_buf_t *out);
 static uint64_t ngx_http_sprox_metrics_fills(void);
 static void ngx_http_sprox_metrics_jobs(sprox_buf_t *out);
 static void ngx_http_sprox_metrics_complete(sprox_buf_t *out);
@@ -148,6 +149,19 @@ ngx_http_sprox_metrics_write(sprox_buf_t *out)
     sprox_metric_head(out, SPROX_METRIC_PURGED_SLICES);
     sprox_metric_sample(out, SPROX_METRIC_PURGED_SLICES, NULL,
                         ngx_http_sprox_metrics->sh->purged);
+
+    ngx_http_sprox_metrics_events(out);
+
+    sprox_metric_head(out, SPROX_METRIC_QUEUE_MESSAGES);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_QUEUE_MESSAGES,
+                                  NGX_HTTP_SPROX_ROW_ORIGIN,
+                                  NGX_HTTP_SPROX_N_MESSAGES, "received");
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_QUEUE_MESSAGES,
+                                  NGX_HTTP_SPROX_ROW_ORIGIN,
+                                  NGX_HTTP_SPROX_N_DELETED, "deleted");
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_QUEUE_MESSAGES,
+                                  NGX_HTTP_SPROX_ROW_ORIGIN,
+                                  NGX_HTTP_SPROX_N_LEFT, "left");
 
     sprox_metric_head(out, SPROX_METRIC_TIER_BYTES);
     ngx_http_sprox_metrics_simple(out, SPROX_METRIC_TIER_BYTES,
@@ -328,6 +342,41 @@ ngx_http_sprox_metrics_state(sprox_buf_t *out, sprox_metric_t metric,
 
     if (value) {
         sprox_metric_sample(out, metric, NULL, *value);
+    }
+}
+
+
+static void
+ngx_http_sprox_metrics_events(sprox_buf_t *out)
+{
+    uint64_t     n;
+    ngx_uint_t   i, k;
+    sprox_str_t  labels[2];
+
+    static const sprox_str_t  results[NGX_HTTP_SPROX_EVENT_RESULTS] = {
+        [NGX_HTTP_SPROX_EVENT_APPLIED] = sprox_str("applied"),
+        [NGX_HTTP_SPROX_EVENT_KNOWN]   = sprox_str("known"),
+        [NGX_HTTP_SPROX_EVENT_CHECKED] = sprox_str("checked"),
+        [NGX_HTTP_SPROX_EVENT_IGNORED] = sprox_str("ignored"),
+        [NGX_HTTP_SPROX_EVENT_FAILED]  = sprox_str("failed"),
+        [NGX_HTTP_SPROX_EVENT_BAD]     = sprox_str("bad")
+    };
+
+    sprox_metric_head(out, SPROX_METRIC_EVENTS);
+
+    for (i = 0; i < SPROX_SENDERS; i++) {
+
+        labels[0] = sprox_sender_name(i);
+
+        for (k = 0; k < NGX_HTTP_SPROX_EVENT_RESULTS; k++) {
+
+            n = ngx_http_sprox_metrics->sh->events[i][k];
+
+            if (n != 0) {
+                labels[1] = results[k];
+                sprox_metric_sample(out, SPROX_METRIC_EVENTS, labels, n);
+            }
+        }
     }
 }
 

@@ -407,6 +407,44 @@ ngx_http_sprox_zone_doubt(ngx_http_sprox_origin_t *origin,
 
 
 sprox_rc_t
+ngx_http_sprox_zone_event(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, const sprox_event_t *e, int64_t when)
+{
+    uint32_t    space;
+    sprox_rc_t  rc;
+
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 1, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_event_apply_locked(ngx_http_sprox_catalog(), space, e,
+                                      when);
+        ngx_http_sprox_zone_leave();
+    }
+
+    return rc;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_settle(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, const sprox_event_t *e, int64_t when)
+{
+    uint32_t    space;
+    sprox_rc_t  rc;
+
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_event_settle_locked(ngx_http_sprox_catalog(), space, e,
+                                       when);
+        ngx_http_sprox_zone_leave();
+    }
+
+    return rc;
+}
+
+
+sprox_rc_t
 ngx_http_sprox_zone_list(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
     sprox_catalog_cursor_t *cursor, size_t n, sprox_catalog_visit_pt visit,
     void *data)

@@ -10,6 +10,7 @@
 
 #include "ngx_http_sprox.h"
 #include "ngx_http_sprox_persist.h"
+#include "sprox_apply.h"
 
 
 /* Smallest zone: the slab's own pages and the core's minimum. */
@@ -41,6 +42,12 @@ sprox_rc_t ngx_http_sprox_zone_put(ngx_http_sprox_origin_t *origin,
 
 sprox_rc_t ngx_http_sprox_zone_remove(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_str_t key);
+
+/* See sprox_event_apply_locked() and sprox_event_settle_locked(). */
+sprox_rc_t ngx_http_sprox_zone_event(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, const sprox_event_t *e, int64_t when);
+sprox_rc_t ngx_http_sprox_zone_settle(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, const sprox_event_t *e, int64_t when);
 
 /* See sprox_catalog_doubt_locked(). */
 sprox_rc_t ngx_http_sprox_zone_doubt(ngx_http_sprox_origin_t *origin,

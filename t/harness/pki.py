@@ -50,6 +50,18 @@ class Pki:
         self.client = self._server("client", "ca", "DNS:client.test",
                                    usage="clientAuth")
 
+    def server(self, name: str, names: str) -> Certificate:
+        """One more that is good; names: "DNS:a.test,IP:127.0.0.1"."""
+        return self._server(name, "ca", names)
+
+    def signer(self, name: str) -> Certificate:
+        """A certificate of its own whose RSA key signs messages."""
+        self._openssl(
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
+            "-subj", f"/CN={name}", "-keyout", f"{name}.key",
+            "-out", f"{name}.pem")
+        return Certificate(self.dir / f"{name}.pem", self.dir / f"{name}.key")
+
     def _openssl(self, *args: str) -> None:
         subprocess.run(["openssl", *args], cwd=self.dir, check=True,
                        capture_output=True)

@@ -343,6 +343,55 @@ test_leaves(void **state)
 }
 
 
+/* Where clients' names may lead to. */
+
+typedef struct {
+    const char  *pattern;
+    const char  *target;
+    const char  *to_bucket;
+    const char  *to_key;
+    int          reaches;
+} reach_case_t;
+
+static const reach_case_t  reaches[] = {
+    { "tbl", "o://bucket/", "bucket", "any/key", 1 },
+    { "tbl", "o://bucket/", "bucket2", "any/key", 0 },
+    { "tbl", "o://bucket/a/b", "bucket", "a/b/c", 1 },
+    { "tbl", "o://bucket/a/b", "bucket", "a/b", 0 },
+    { "tbl", "o://bucket/a/b", "bucket", "a/c/c", 0 },
+    { "tbl/$y", "o://bucket/y=$y/", "bucket", "y=26/x", 1 },
+    { "tbl/$y", "o://bucket/y=$y/", "bucket", "y=/x", 0 },
+    { "tbl/$y", "o://bucket/y=$y/", "bucket", "y=26", 0 },
+    { "$b", "o://$b/", "whatever", "key", 1 },
+    { "in-$b", "o://many-$b/$b/", "many-x", "x/key", 1 },
+    { "in-$b", "o://many-$b/$b/", "many-x", "y/key", 0 },
+    { "in-$b", "o://many-$b/$b/", "any-x", "x/key", 0 },
+};
+
+
+static void
+test_reaches(void **state)
+{
+    size_t     i;
+    fixture_t  f;
+
+    (void) state;
+
+    for (i = 0; i < sizeof(reaches) / sizeof(reaches[0]); i++) {
+        open_alias(&f, reaches[i].pattern, reaches[i].target);
+
+        if (sprox_alias_reaches(&f.alias, text(reaches[i].to_bucket),
+                                text(reaches[i].to_key))
+            != reaches[i].reaches)
+        {
+            fail_msg("%s: %s", reaches[i].target, reaches[i].to_key);
+        }
+
+        close_alias(&f);
+    }
+}
+
+
 /* memory */
 
 static sprox_rc_t
@@ -393,6 +442,7 @@ main(void)
         cmocka_unit_test(test_map_empty_key),
         cmocka_unit_test(test_invert),
         cmocka_unit_test(test_leaves),
+        cmocka_unit_test(test_reaches),
         cmocka_unit_test(test_memory),
     };
 

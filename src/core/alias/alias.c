@@ -328,3 +328,19 @@ sprox_alias_invert(const sprox_alias_t *alias, sprox_str_t bucket,
 
     return SPROX_OK;
 }
+
+
+int
+sprox_alias_reaches(const sprox_alias_t *alias, sprox_str_t to_bucket,
+    sprox_str_t to_key)
+{
+    size_t                   end;
+    sprox_template_values_t  values;
+
+    values.set = 0;
+
+    return sprox_template_match(&alias->to_bucket, to_bucket, 1, &values,
+                                &end)
+           && sprox_template_match(&alias->to_prefix, to_key, 0, &values,
+                                   &end);
+}

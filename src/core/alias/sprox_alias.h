@@ -127,6 +127,14 @@ sprox_rc_t sprox_alias_invert(const sprox_alias_t *alias, sprox_str_t bucket,
 
 
 /*
+ * Whether the alias may lead some name of clients' to an origin's bucket
+ * and key.  Fewer than these are what sprox_alias_map() gives, never more.
+ */
+int sprox_alias_reaches(const sprox_alias_t *alias, sprox_str_t to_bucket,
+    sprox_str_t to_key);
+
+
+/*
  * Part of a listing that one alias contributes.
  *
  * Given the client's prefix, delimiter and `after` (list keys > after, may

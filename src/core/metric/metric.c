@@ -134,6 +134,18 @@ static const sprox_metric_info_t  metrics[SPROX_METRIC_MAX] = {
         { NULL }
     },
 
+    [SPROX_METRIC_EVENTS] = {
+        "sprox_events_total", COUNTER,
+        "What stores told of their objects, by sender and what became of it.",
+        { "sender", "result" }
+    },
+
+    [SPROX_METRIC_QUEUE_MESSAGES] = {
+        "sprox_queue_messages_total", COUNTER,
+        "Messages of the queues that are polled.",
+        { "queue", "result" }
+    },
+
     [SPROX_METRIC_TIER_BYTES] = {
         "sprox_tier_bytes_total", COUNTER,
         "Bytes of objects sent out of the zones of caches with several.",

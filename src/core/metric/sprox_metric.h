@@ -31,6 +31,8 @@ typedef enum {
     SPROX_METRIC_CLAIMS_IN_FLIGHT,
     SPROX_METRIC_STALE,                /* alias: answers past their bound */
     SPROX_METRIC_PURGED_SLICES,
+    SPROX_METRIC_EVENTS,               /* sender, result */
+    SPROX_METRIC_QUEUE_MESSAGES,       /* queue, result */
     SPROX_METRIC_TIER_BYTES,           /* zone */
     SPROX_METRIC_TIER_PROMOTIONS,      /* zone, result */
     SPROX_METRIC_JOBS,                 /* kind, state */

@@ -30,7 +30,8 @@ static const sprox_origin_scheme_t  sprox_file_scheme = {
     sprox_str(""),
     0,
     1,
-    sprox_bucket_valid
+    sprox_bucket_valid,
+    NULL
 };
 
 
@@ -38,6 +39,7 @@ const sprox_dialect_t  sprox_dialect_file = {
     sprox_str("file"),
     sprox_str(""),
     sprox_str("us-east-1"),
+    0,
     0,
     0,
     sprox_file_build,

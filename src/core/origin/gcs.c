@@ -40,7 +40,8 @@ static const sprox_origin_scheme_t  sprox_gcs_scheme = {
     sprox_str("x-goog-if-generation-match"),
     1,
     0,
-    sprox_gcs_bucket_valid
+    sprox_gcs_bucket_valid,
+    NULL
 };
 
 
@@ -49,6 +50,7 @@ const sprox_dialect_t  sprox_dialect_gcs = {
     sprox_str("https://storage.googleapis.com"),
     sprox_str("auto"),
     1,
+    0,
     0,
     sprox_gcs_build,
     sprox_gcs_host,

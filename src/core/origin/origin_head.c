@@ -23,15 +23,12 @@
 
 
 #define SPROX_LIST_ARGS        8
-#define SPROX_U32_DIGITS       10
 #define SPROX_SIGNED_HEADERS   5
 
 
 typedef struct {
-    sprox_buf_t  host;                /* value of the Host header */
-    sprox_buf_t  path;
-    sprox_buf_t  query;
-    sprox_str_t  region;
+    sprox_origin_target_t  target;
+    sprox_str_t            region;
 } sprox_origin_head_t;
 
 
@@ -43,10 +40,8 @@ static sprox_rc_t sprox_origin_check_credential(
     sprox_str_t region);
 static int sprox_origin_virtual(const sprox_origin_addr_t *addr,
     sprox_str_t bucket);
-static void sprox_origin_target(sprox_origin_head_t *head,
+static void sprox_origin_store(sprox_origin_target_t *target,
     const sprox_origin_addr_t *addr, const sprox_origin_req_t *req);
-static size_t sprox_origin_arg(sprox_sigv4_arg_t *args, size_t n,
-    sprox_str_t name, sprox_str_t value);
 static void sprox_origin_list_query(sprox_buf_t *out,
     const sprox_origin_req_t *req);
 static void sprox_origin_write(sprox_buf_t *out,
@@ -115,9 +110,10 @@ sprox_origin_head(sprox_buf_t *out, const sprox_origin_scheme_t *scheme,
     const sprox_origin_addr_t *addr, const sprox_origin_req_t *req,
     const sprox_credential_t *cred, int64_t now)
 {
-    size_t               start;
-    sprox_rc_t           rc;
-    sprox_origin_head_t  head;
+    size_t                  start;
+    sprox_rc_t              rc;
+    sprox_origin_head_t     head;
+    sprox_origin_target_t  *target;
 
     memset(&head, 0, sizeof(sprox_origin_head_t));
 
@@ -130,17 +126,28 @@ sprox_origin_head(sprox_buf_t *out, const sprox_origin_scheme_t *scheme,
 
     start = out->len;
 
-    sprox_buf_init(&head.host, out->mem);
-    sprox_buf_init(&head.path, out->mem);
-    sprox_buf_init(&head.query, out->mem);
+    target = &head.target;
 
-    sprox_origin_target(&head, addr, req);
+    sprox_buf_init(&target->host, out->mem);
+    sprox_buf_init(&target->path, out->mem);
+    sprox_buf_init(&target->query, out->mem);
 
-    if (sprox_buf_rc(&head.host) != SPROX_OK
-        || sprox_buf_rc(&head.path) != SPROX_OK
-        || sprox_buf_rc(&head.query) != SPROX_OK)
+    if (scheme->target) {
+        rc = scheme->target(target, addr, req);
+
+    } else {
+        sprox_origin_store(target, addr, req);
+    }
+
+    if (rc == SPROX_OK
+        && (sprox_buf_rc(&target->host) != SPROX_OK
+            || sprox_buf_rc(&target->path) != SPROX_OK
+            || sprox_buf_rc(&target->query) != SPROX_OK))
     {
         rc = SPROX_NOMEM;
+    }
+
+    if (rc != SPROX_OK) {
         goto done;
     }
 
@@ -164,9 +171,9 @@ done:
         out->len = start;
     }
 
-    sprox_buf_free(&head.host);
-    sprox_buf_free(&head.path);
-    sprox_buf_free(&head.query);
+    sprox_buf_free(&target->host);
+    sprox_buf_free(&target->path);
+    sprox_buf_free(&target->query);
 
     return rc;
 }
@@ -205,7 +212,10 @@ sprox_origin_check(const sprox_origin_scheme_t *scheme,
         break;
 
     default:
-        return SPROX_INVALID;
+
+        if (scheme->target == NULL) {
+            return SPROX_INVALID;
+        }
     }
 
     if (req->prefix.len > SPROX_LIST_ARG_MAX
@@ -299,8 +309,8 @@ sprox_origin_host(sprox_buf_t *out, const sprox_origin_scheme_t *scheme,
 
 
 static void
-sprox_origin_target(sprox_origin_head_t *head, const sprox_origin_addr_t *addr,
-    const sprox_origin_req_t *req)
+sprox_origin_store(sprox_origin_target_t *target,
+    const sprox_origin_addr_t *addr, const sprox_origin_req_t *req)
 {
     int          in_host;
     sprox_str_t  bucket;
@@ -309,40 +319,38 @@ sprox_origin_target(sprox_origin_head_t *head, const sprox_origin_addr_t *addr,
     in_host = sprox_origin_virtual(addr, bucket);
 
     if (in_host) {
-        sprox_buf_str(&head->host, bucket);
-        sprox_buf_char(&head->host, '.');
+        sprox_buf_str(&target->host, bucket);
+        sprox_buf_char(&target->host, '.');
     }
 
-    sprox_buf_str(&head->host, addr->endpoint.authority);
+    sprox_buf_str(&target->host, addr->endpoint.authority);
 
-    sprox_buf_char(&head->path, '/');
+    sprox_buf_char(&target->path, '/');
 
     if (!in_host) {
-        sprox_uri_encode(&head->path, bucket, 0);
+        sprox_uri_encode(&target->path, bucket, 0);
     }
 
     if (sprox_origin_is_object(req)) {
 
         if (!in_host) {
-            sprox_buf_char(&head->path, '/');
+            sprox_buf_char(&target->path, '/');
         }
 
-        sprox_uri_encode(&head->path, req->key, 1);
+        sprox_uri_encode(&target->path, req->key, 1);
 
         if (req->part_number != 0) {
-            sprox_buf_text(&head->query, "partNumber=");
-            sprox_buf_u64(&head->query, req->part_number);
+            sprox_buf_text(&target->query, "partNumber=");
+            sprox_buf_u64(&target->query, req->part_number);
         }
 
     } else if (req->op != SPROX_OP_HEAD_BUCKET) {
-        sprox_origin_list_query(&head->query, req);
+        sprox_origin_list_query(&target->query, req);
     }
 }
 
 
-/* One more argument, unless it would say nothing. */
-
-static size_t
+size_t
 sprox_origin_arg(sprox_sigv4_arg_t *args, size_t n, sprox_str_t name,
     sprox_str_t value)
 {
@@ -357,24 +365,30 @@ sprox_origin_arg(sprox_sigv4_arg_t *args, size_t n, sprox_str_t name,
 }
 
 
+sprox_str_t
+sprox_origin_digits(uint8_t buf[SPROX_U32_DIGITS], uint32_t n)
+{
+    size_t  i;
+
+    for (i = SPROX_U32_DIGITS; n != 0; n /= 10) {
+        buf[--i] = (uint8_t) ('0' + n % 10);
+    }
+
+    return sprox_str_make(buf + i, SPROX_U32_DIGITS - i);
+}
+
+
 static void
 sprox_origin_list_query(sprox_buf_t *out, const sprox_origin_req_t *req)
 {
-    size_t             n, i;
+    size_t             n;
     uint8_t            digits[SPROX_U32_DIGITS];
-    uint32_t           left;
     sprox_sigv4_arg_t  args[SPROX_LIST_ARGS];
 
     n = sprox_origin_arg(args, 0, sprox_str_lit("continuation-token"),
                          req->token);
 
     if (req->op == SPROX_OP_LIST_OBJECTS_V2) {
-
-        i = SPROX_U32_DIGITS;
-
-        for (left = req->max_keys; left != 0; left /= 10) {
-            digits[--i] = (uint8_t) ('0' + left % 10);
-        }
 
         n = sprox_origin_arg(args, n, sprox_str_lit("list-type"),
                              sprox_str_lit("2"));
@@ -389,8 +403,7 @@ sprox_origin_list_query(sprox_buf_t *out, const sprox_origin_req_t *req)
                              req->fetch_owner ? sprox_str_lit("true")
                                               : sprox_str_null);
         n = sprox_origin_arg(args, n, sprox_str_lit("max-keys"),
-                             sprox_str_make(digits + i,
-                                            SPROX_U32_DIGITS - i));
+                             sprox_origin_digits(digits, req->max_keys));
     }
 
     sprox_sigv4_query(out, args, n);
@@ -403,16 +416,17 @@ sprox_origin_write(sprox_buf_t *out, const sprox_origin_scheme_t *scheme,
 {
     sprox_buf_str(out, sprox_origin_method(req));
     sprox_buf_char(out, ' ');
-    sprox_buf_str(out, sprox_buf_get(&head->path));
+    sprox_buf_str(out, sprox_buf_get(&head->target.path));
 
-    if (head->query.len != 0) {
+    if (head->target.query.len != 0) {
         sprox_buf_char(out, '?');
-        sprox_buf_str(out, sprox_buf_get(&head->query));
+        sprox_buf_str(out, sprox_buf_get(&head->target.query));
     }
 
     sprox_buf_text(out, " HTTP/1.1\r\n");
 
-    sprox_origin_line(out, sprox_str_lit("Host"), sprox_buf_get(&head->host));
+    sprox_origin_line(out, sprox_str_lit("Host"),
+                      sprox_buf_get(&head->target.host));
 
     sprox_buf_text(out, "User-Agent: sprox\r\n"
                         "Accept-Encoding: identity\r\n"
@@ -496,7 +510,7 @@ sprox_origin_sign(sprox_buf_t *out, const sprox_origin_scheme_t *scheme,
     /* these are signed too, and were written above */
 
     headers[n].name = sprox_str_lit("host");
-    headers[n++].value = sprox_buf_get(&head->host);
+    headers[n++].value = sprox_buf_get(&head->target.host);
 
     if (sprox_origin_pins_version(scheme, req)) {
         headers[n].name = scheme->version_match;
@@ -506,8 +520,8 @@ sprox_origin_sign(sprox_buf_t *out, const sprox_origin_scheme_t *scheme,
     memset(&sig, 0, sizeof(sprox_sigv4_t));
 
     sig.method = sprox_origin_method(req);
-    sig.path = sprox_buf_get(&head->path);
-    sig.query = sprox_buf_get(&head->query);
+    sig.path = sprox_buf_get(&head->target.path);
+    sig.query = sprox_buf_get(&head->target.query);
     sig.headers = headers;
     sig.nheaders = n;
     sig.payload_hash = sprox_str_lit(SPROX_EMPTY_SHA256);

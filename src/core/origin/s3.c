@@ -26,7 +26,8 @@ static const sprox_origin_scheme_t  sprox_s3_scheme = {
     sprox_str(""),
     0,
     0,
-    sprox_bucket_valid
+    sprox_bucket_valid,
+    NULL
 };
 
 
@@ -36,6 +37,7 @@ const sprox_dialect_t  sprox_dialect_s3 = {
     sprox_str("us-east-1"),
     1,
     1,
+    0,
     sprox_s3_build,
     sprox_s3_host,
     sprox_s3_header,

@@ -47,7 +47,8 @@ typedef struct {
 
 typedef struct {
     sprox_op_t   op;           /* GET_OBJECT, HEAD_OBJECT, LIST_OBJECTS_V2,
-                                  LIST_BUCKETS or HEAD_BUCKET */
+                                  LIST_BUCKETS or HEAD_BUCKET; of what is no
+                                  store, its own */
     sprox_str_t  bucket;
     sprox_str_t  key;          /* decoded bytes */
 
@@ -65,6 +66,10 @@ typedef struct {
     sprox_str_t  token;            /* the origin's own continuation token */
     uint32_t     max_keys;         /* 0: as many as the origin likes */
     unsigned     fetch_owner:1;
+
+    /* what is no store: see sprox_dialect_sqs, sprox_dialect_sns */
+    sprox_str_t  query;            /* encoded, as sent */
+    uint32_t     wait;             /* seconds */
 } sprox_origin_req_t;
 
 
@@ -117,6 +122,7 @@ struct sprox_dialect_s {
     sprox_str_t   region;          /* default */
     unsigned      network:1;       /* 0: file */
     unsigned      virtual_style:1; /* default style */
+    unsigned      fixed:1;         /* no store: nothing is found elsewhere */
 
     /*
      * Appends a whole request head, "GET /b/k?x HTTP/1.1\r\nHost: ...
@@ -160,6 +166,20 @@ struct sprox_dialect_s {
 
 /* By name; NULL when there is none.  s3, gcs, file. */
 const sprox_dialect_t *sprox_dialect(sprox_str_t name);
+
+/*
+ * What is asked by the same means and is no store; no target names them.
+ *
+ * sqs: a queue, by its query API.  key: "ACCOUNT/QUEUE" (or any path).
+ *     RECEIVE_MESSAGE: max_keys (of messages) and wait, for which it lets
+ *     the request wait when there are none.  DELETE_MESSAGE: token, the
+ *     message's receipt handle.
+ * sns: whatever lies at https://BUCKET/KEY?QUERY, asked without a signature:
+ *     bucket is the host, key is encoded, and stands in logs; query does
+ *     not.  GET_CERTIFICATE, CONFIRM_SUBSCRIPTION.
+ */
+extern const sprox_dialect_t  sprox_dialect_sqs;
+extern const sprox_dialect_t  sprox_dialect_sns;
 
 /* Resets resp; keep grows in mem. */
 void sprox_origin_resp_init(sprox_origin_resp_t *resp,

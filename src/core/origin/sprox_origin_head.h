@@ -10,6 +10,15 @@
 #include "sprox_dialect.h"
 
 
+/* What is asked for, where: all encoded, as it is sent. */
+
+typedef struct {
+    sprox_buf_t   host;               /* value of the Host header */
+    sprox_buf_t   path;
+    sprox_buf_t   query;
+} sprox_origin_target_t;
+
+
 /* How a dialect differs from the others when it asks. */
 
 typedef struct {
@@ -23,6 +32,14 @@ typedef struct {
     unsigned      goog:1;
     unsigned      never_sign:1;
     int         (*bucket_valid)(sprox_str_t bucket);
+
+    /*
+     * Of what is no object store: checks what is asked for, and writes it.
+     * SPROX_OK, or what build() returns; memory is the caller's to look at.
+     */
+    sprox_rc_t  (*target)(sprox_origin_target_t *target,
+                          const sprox_origin_addr_t *addr,
+                          const sprox_origin_req_t *req);
 } sprox_origin_scheme_t;
 
 
@@ -70,6 +87,16 @@ typedef struct {
 void sprox_origin_header(sprox_origin_resp_t *resp,
     const sprox_origin_header_t *rows, size_t nrows, sprox_str_t meta,
     sprox_str_t name, sprox_str_t value);
+
+/* One more argument of a query, unless it would say nothing; the new n. */
+size_t sprox_origin_arg(sprox_sigv4_arg_t *args, size_t n, sprox_str_t name,
+    sprox_str_t value);
+
+/* The digits of a number, at the end of buf; empty: 0. */
+#define SPROX_U32_DIGITS           10
+
+sprox_str_t sprox_origin_digits(uint8_t buf[SPROX_U32_DIGITS], uint32_t n);
+
 
 /* read() for the fields that more than one dialect has. */
 int sprox_origin_read_version(sprox_origin_resp_t *resp, sprox_str_t value);

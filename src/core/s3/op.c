@@ -145,6 +145,10 @@ static const sprox_str_t  sprox_op_names[SPROX_OP_MAX] = {
     [SPROX_OP_HEAD_OBJECT]         = sprox_str("HeadObject"),
     [SPROX_OP_GET_OBJECT]          = sprox_str("GetObject"),
     [SPROX_OP_PURGE]               = sprox_str("Purge"),
+    [SPROX_OP_RECEIVE_MESSAGE]     = sprox_str("ReceiveMessage"),
+    [SPROX_OP_DELETE_MESSAGE]      = sprox_str("DeleteMessage"),
+    [SPROX_OP_GET_CERTIFICATE]     = sprox_str("GetCertificate"),
+    [SPROX_OP_CONFIRM_SUBSCRIPTION] = sprox_str("ConfirmSubscription"),
 };
 
 

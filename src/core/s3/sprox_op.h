@@ -28,6 +28,12 @@ typedef enum {
     SPROX_OP_HEAD_OBJECT,
     SPROX_OP_GET_OBJECT,
     SPROX_OP_PURGE,              /* sprox's own: PURGE /bucket/key */
+
+    /* what sprox asks of others, and no client of it */
+    SPROX_OP_RECEIVE_MESSAGE,
+    SPROX_OP_DELETE_MESSAGE,
+    SPROX_OP_GET_CERTIFICATE,
+    SPROX_OP_CONFIRM_SUBSCRIPTION,
     SPROX_OP_MAX
 } sprox_op_t;
 

@@ -1,0 +1,457 @@
+/*
+ * A message's events into the catalog.
+ *
+ *   event -> origins whose aliases reach its key -> catalog
+ *                                                     |
+ *        applied, known                  <------------+
+ *        in doubt at once, and a check   <------------+
+ *
+ *   check    waiting -> probe (HEAD) -> settled
+ *               ^         |        `--> failed
+ *               +---------+
+ *          the answer is older than the event
+ *
+ * A check is a probe like any other: who reads the object meanwhile joins
+ * it, and one suffices for many events of a key.  How many are under way in
+ * a worker is bounded, the others wait in the order in which they came.
+ */
+
+#include "ngx_http_sprox_events_private.h"
+#include "ngx_http_sprox_conf.h"
+#include "ngx_http_sprox_fill.h"
+#include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_zone.h"
+
+
+#define NGX_HTTP_SPROX_CHECKS_MAX    32      /* under way, of a worker */
+
+/*
+ * A check begins so much later, in ms: a request that was sent in the
+ * millisecond of the event may be older than it.
+ */
+#define NGX_HTTP_SPROX_CHECK_DELAY   2
+
+/* Probes that others began before the event settle nothing. */
+#define NGX_HTTP_SPROX_CHECK_TRIES   5
+
+
+typedef struct {
+    ngx_queue_t                    queue;      /* of its message's */
+    ngx_queue_t                    line;       /* waits for its turn */
+    ngx_http_sprox_events_t       *events;
+    const sprox_event_t           *event;
+    ngx_http_sprox_origin_t       *origin;
+    ngx_uint_t                     tries;
+    ngx_pool_t                    *pool;       /* of the probe's result */
+    ngx_http_sprox_probe_waiter_t  waiter;
+    unsigned                       waiting:1;
+    unsigned                       running:1;
+} ngx_http_sprox_check_t;
+
+
+static ngx_int_t ngx_http_sprox_events_event(ngx_http_sprox_events_t *events,
+    const sprox_event_t *e);
+static ngx_uint_t ngx_http_sprox_events_concerns(
+    ngx_http_sprox_events_t *events, ngx_http_sprox_main_conf_t *mcf,
+    ngx_http_sprox_origin_t *origin, const sprox_event_t *e);
+static ngx_int_t ngx_http_sprox_check_add(ngx_http_sprox_events_t *events,
+    ngx_http_sprox_origin_t *origin, const sprox_event_t *e);
+static void ngx_http_sprox_check_begin(ngx_event_t *ev);
+static void ngx_http_sprox_check_wait(ngx_http_sprox_check_t *check);
+static void ngx_http_sprox_check_next(void);
+static ngx_int_t ngx_http_sprox_check_start(ngx_http_sprox_check_t *check);
+static void ngx_http_sprox_check_probed(ngx_event_t *ev);
+static void ngx_http_sprox_check_stop(ngx_http_sprox_check_t *check);
+static void ngx_http_sprox_check_done(ngx_http_sprox_check_t *check,
+    ngx_http_sprox_event_result_e result);
+static void ngx_http_sprox_events_count(ngx_http_sprox_events_t *events,
+    const sprox_event_t *e, ngx_http_sprox_event_result_e result);
+
+
+/* Of this worker. */
+static ngx_uint_t   ngx_http_sprox_checks;
+static ngx_queue_t  ngx_http_sprox_check_line;
+static ngx_uint_t   ngx_http_sprox_check_busy;    /* next() is under way */
+
+
+ngx_int_t
+ngx_http_sprox_events_start(ngx_cycle_t *cycle,
+    ngx_http_sprox_main_conf_t *mcf)
+{
+    ngx_http_sprox_checks = 0;
+    ngx_queue_init(&ngx_http_sprox_check_line);
+
+    ngx_http_sprox_sns_init();
+
+    return ngx_http_sprox_queues_start(cycle, mcf);
+}
+
+
+ngx_int_t
+ngx_http_sprox_events_apply(ngx_http_sprox_events_t *events)
+{
+    size_t  i;
+
+    ngx_queue_init(&events->checks);
+    ngx_memzero(events->n, sizeof(events->n));
+
+    /*
+     * not the time at which this turn of the event loop began: what was
+     * asked for since, by another worker, may be older than the event
+     */
+
+    ngx_time_update();
+
+    events->when = ngx_http_sprox_now() + 1;
+
+    for (i = 0; i < events->doc->nevents; i++) {
+        if (ngx_http_sprox_events_event(events, &events->doc->events[i])
+            != NGX_OK)
+        {
+            ngx_http_sprox_events_cancel(events);
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_queue_empty(&events->checks)) {
+        return NGX_OK;
+    }
+
+    events->event.handler = ngx_http_sprox_check_begin;
+    events->event.data = events;
+    events->event.log = ngx_cycle->log;
+
+    ngx_add_timer(&events->event, NGX_HTTP_SPROX_CHECK_DELAY);
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_events_event(ngx_http_sprox_events_t *events,
+    const sprox_event_t *e)
+{
+    ngx_uint_t                    i, n;
+    ngx_http_sprox_origin_t     **origin;
+    ngx_http_sprox_main_conf_t   *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
+                                              ngx_http_sprox_module);
+    origin = mcf->origins.elts;
+    n = 0;
+
+    for (i = 0; i < mcf->origins.nelts; i++) {
+
+        if (e->kind == SPROX_EVENT_IGNORED
+            || !ngx_http_sprox_events_concerns(events, mcf, origin[i], e))
+        {
+            continue;
+        }
+
+        n++;
+
+        switch (ngx_http_sprox_zone_event(origin[i], e->bucket, e,
+                                          events->when))
+        {
+        case SPROX_OK:
+            ngx_http_sprox_events_count(events, e,
+                                        NGX_HTTP_SPROX_EVENT_APPLIED);
+            break;
+
+        case SPROX_AGAIN:
+            if (ngx_http_sprox_check_add(events, origin[i], e) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            break;
+
+        default:
+
+            /* or there is no room: then nothing is known that is old */
+
+            ngx_http_sprox_events_count(events, e,
+                                        NGX_HTTP_SPROX_EVENT_KNOWN);
+        }
+    }
+
+    if (n == 0) {
+        ngx_http_sprox_events_count(events, e, NGX_HTTP_SPROX_EVENT_IGNORED);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Whether an event may be of this origin: what its aliases do not reach is
+ * never served, and would only take room.  Two stores may have buckets of
+ * one name: Google's events are of Google's store.
+ */
+
+static ngx_uint_t
+ngx_http_sprox_events_concerns(ngx_http_sprox_events_t *events,
+    ngx_http_sprox_main_conf_t *mcf, ngx_http_sprox_origin_t *origin,
+    const sprox_event_t *e)
+{
+    ngx_uint_t                i, gcs;
+    ngx_http_sprox_alias_t  **alias;
+
+    if (events->origin) {
+
+        if (events->origin != origin) {
+            return 0;
+        }
+
+    } else if (e->sender != SPROX_SENDER_OTHER) {
+
+        gcs = sprox_str_eq(origin->dialect->name, sprox_str_lit("gcs"));
+
+        if (gcs != (e->sender == SPROX_SENDER_GCS)) {
+            return 0;
+        }
+    }
+
+    alias = mcf->aliases.elts;
+
+    for (i = 0; i < mcf->aliases.nelts; i++) {
+
+        if (alias[i]->origin == origin
+            && sprox_alias_reaches(&alias[i]->map, e->bucket, e->key))
+        {
+            return origin->dialect->bucket_valid(e->bucket);
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_check_add(ngx_http_sprox_events_t *events,
+    ngx_http_sprox_origin_t *origin, const sprox_event_t *e)
+{
+    ngx_http_sprox_check_t  *check;
+
+    check = ngx_pcalloc(events->pool, sizeof(ngx_http_sprox_check_t));
+    if (check == NULL) {
+        return NGX_ERROR;
+    }
+
+    check->events = events;
+    check->event = e;
+    check->origin = origin;
+
+    ngx_queue_insert_tail(&events->checks, &check->queue);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_sprox_check_begin(ngx_event_t *ev)
+{
+    ngx_queue_t              *q;
+    ngx_http_sprox_events_t  *events = ev->data;
+
+    for (q = ngx_queue_head(&events->checks);
+         q != ngx_queue_sentinel(&events->checks);
+         q = ngx_queue_next(q))
+    {
+        ngx_http_sprox_check_wait(ngx_queue_data(q, ngx_http_sprox_check_t,
+                                                 queue));
+    }
+
+    ngx_http_sprox_check_next();
+}
+
+
+static void
+ngx_http_sprox_check_wait(ngx_http_sprox_check_t *check)
+{
+    check->waiting = 1;
+    ngx_queue_insert_tail(&ngx_http_sprox_check_line, &check->line);
+}
+
+
+/* Begins what there is room for.  Whatever ends calls it again. */
+
+static void
+ngx_http_sprox_check_next(void)
+{
+    ngx_queue_t             *q;
+    ngx_http_sprox_check_t  *check;
+
+    if (ngx_http_sprox_check_busy) {
+        return;
+    }
+
+    ngx_http_sprox_check_busy = 1;
+
+    while (ngx_http_sprox_checks < NGX_HTTP_SPROX_CHECKS_MAX
+           && !ngx_queue_empty(&ngx_http_sprox_check_line))
+    {
+        q = ngx_queue_head(&ngx_http_sprox_check_line);
+        check = ngx_queue_data(q, ngx_http_sprox_check_t, line);
+
+        ngx_queue_remove(q);
+        check->waiting = 0;
+
+        /* another event of the object, or a reader, may have asked for it */
+
+        if (ngx_http_sprox_zone_settle(check->origin, check->event->bucket,
+                                       check->event, check->events->when)
+            == SPROX_OK)
+        {
+            ngx_http_sprox_check_done(check, NGX_HTTP_SPROX_EVENT_CHECKED);
+            continue;
+        }
+
+        if (ngx_http_sprox_check_start(check) != NGX_OK) {
+            ngx_http_sprox_check_done(check, NGX_HTTP_SPROX_EVENT_FAILED);
+        }
+    }
+
+    ngx_http_sprox_check_busy = 0;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_check_start(ngx_http_sprox_check_t *check)
+{
+    ngx_http_sprox_spec_t           spec;
+    ngx_http_sprox_probe_waiter_t  *w;
+
+    check->pool = ngx_create_pool(1024, ngx_cycle->log);
+    if (check->pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    check->running = 1;
+    ngx_http_sprox_checks++;
+
+    ngx_memzero(&spec, sizeof(ngx_http_sprox_spec_t));
+    spec.origin = check->origin;
+    spec.bucket = check->event->bucket;
+    spec.key = check->event->key;
+
+    w = &check->waiter;
+    ngx_memzero(w, sizeof(ngx_http_sprox_probe_waiter_t));
+
+    w->pool = check->pool;
+    w->waiter.event.handler = ngx_http_sprox_check_probed;
+    w->waiter.event.data = check;
+    w->waiter.event.log = ngx_cycle->log;
+
+    return ngx_http_sprox_probe(&spec, NULL, NULL, w);
+}
+
+
+static void
+ngx_http_sprox_check_probed(ngx_event_t *ev)
+{
+    sprox_rc_t                      rc;
+    ngx_http_sprox_check_t         *check = ev->data;
+    ngx_http_sprox_probe_result_e   result;
+
+    result = check->waiter.result;
+
+    ngx_http_sprox_check_stop(check);
+
+    if (result == NGX_HTTP_SPROX_PROBE_ERROR
+        || result == NGX_HTTP_SPROX_PROBE_FAILED)
+    {
+        ngx_http_sprox_check_done(check, NGX_HTTP_SPROX_EVENT_FAILED);
+        return;
+    }
+
+    rc = ngx_http_sprox_zone_settle(check->origin, check->event->bucket,
+                                    check->event, check->events->when);
+
+    if (rc != SPROX_AGAIN) {
+        ngx_http_sprox_check_done(check, NGX_HTTP_SPROX_EVENT_CHECKED);
+        return;
+    }
+
+    if (++check->tries == NGX_HTTP_SPROX_CHECK_TRIES) {
+        ngx_http_sprox_check_done(check, NGX_HTTP_SPROX_EVENT_FAILED);
+        return;
+    }
+
+    ngx_http_sprox_check_wait(check);
+    ngx_http_sprox_check_next();
+}
+
+
+/* It waits no more, for its turn or for a probe. */
+
+static void
+ngx_http_sprox_check_stop(ngx_http_sprox_check_t *check)
+{
+    if (check->waiting) {
+        check->waiting = 0;
+        ngx_queue_remove(&check->line);
+    }
+
+    if (check->running) {
+        check->running = 0;
+        ngx_http_sprox_checks--;
+        ngx_http_sprox_waiter_unlink(&check->waiter.waiter);
+    }
+
+    if (check->pool) {
+        ngx_destroy_pool(check->pool);
+        check->pool = NULL;
+    }
+}
+
+
+static void
+ngx_http_sprox_check_done(ngx_http_sprox_check_t *check,
+    ngx_http_sprox_event_result_e result)
+{
+    ngx_http_sprox_events_t  *events;
+
+    events = check->events;
+
+    ngx_http_sprox_check_stop(check);
+    ngx_queue_remove(&check->queue);
+
+    ngx_http_sprox_events_count(events, check->event, result);
+
+    if (ngx_queue_empty(&events->checks)) {
+        events->done(events->data);
+    }
+
+    ngx_http_sprox_check_next();
+}
+
+
+void
+ngx_http_sprox_events_cancel(ngx_http_sprox_events_t *events)
+{
+    ngx_queue_t             *q;
+    ngx_http_sprox_check_t  *check;
+
+    if (events->event.timer_set) {
+        ngx_del_timer(&events->event);
+    }
+
+    while (!ngx_queue_empty(&events->checks)) {
+        q = ngx_queue_head(&events->checks);
+        check = ngx_queue_data(q, ngx_http_sprox_check_t, queue);
+
+        ngx_queue_remove(q);
+        ngx_http_sprox_check_stop(check);
+    }
+
+    ngx_http_sprox_check_next();
+}
+
+
+static void
+ngx_http_sprox_events_count(ngx_http_sprox_events_t *events,
+    const sprox_event_t *e, ngx_http_sprox_event_result_e result)
+{
+    events->n[result]++;
+    ngx_http_sprox_count_event(e->sender, result);
+}

@@ -1,0 +1,468 @@
+/*
+ * POST of events: a message as a store sends it.
+ *
+ *   body -> parsed -> [SNS: signature, confirmation] -> applied -> checks
+ *
+ * The answer comes when all is settled, so that whoever sends it knows: 200,
+ * or 503 to send it again.  400 says what is wrong with a message; nothing
+ * of it was applied.
+ */
+
+#include "ngx_http_sprox_events_private.h"
+#include "ngx_http_sprox_admin_private.h"
+#include "ngx_http_sprox_metrics.h"
+
+
+typedef struct {
+    ngx_http_request_t       *request;
+    sprox_event_doc_t         doc;
+    ngx_http_sprox_events_t   events;
+    ngx_http_sprox_sns_t      sns;
+    ngx_http_sprox_origin_t  *origin;      /* ?origin=, or NULL */
+    unsigned                  authorized:1;
+    unsigned                  parsed:1;
+    unsigned                  checking:1;  /* what SNS signed */
+    unsigned                  applying:1;
+} ngx_http_sprox_post_t;
+
+
+static ngx_int_t ngx_http_sprox_post_origin(ngx_http_request_t *r,
+    ngx_http_sprox_origin_t **origin);
+static void ngx_http_sprox_post_read(ngx_http_request_t *r);
+static ngx_int_t ngx_http_sprox_post_message(ngx_http_sprox_post_t *post);
+static ngx_int_t ngx_http_sprox_post_body(ngx_http_request_t *r,
+    sprox_str_t *body);
+static void ngx_http_sprox_post_checked(void *data, ngx_int_t rc);
+static ngx_int_t ngx_http_sprox_post_signed(ngx_http_sprox_post_t *post,
+    ngx_int_t rc);
+static ngx_int_t ngx_http_sprox_post_apply(ngx_http_sprox_post_t *post);
+static void ngx_http_sprox_post_applied(void *data);
+static ngx_int_t ngx_http_sprox_post_answer(ngx_http_sprox_post_t *post);
+static ngx_int_t ngx_http_sprox_post_refuse(ngx_http_request_t *r,
+    ngx_uint_t status, const char *what, sprox_str_t why);
+static void ngx_http_sprox_post_end(ngx_http_sprox_post_t *post,
+    ngx_int_t rc);
+static void ngx_http_sprox_post_cleanup(void *data);
+
+
+ngx_uint_t
+ngx_http_sprox_events_signed(ngx_http_request_t *r)
+{
+    ngx_uint_t                   i;
+    ngx_list_part_t             *part;
+    ngx_table_elt_t             *header;
+    ngx_http_sprox_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
+
+    if (mcf->topics.nelts == 0) {
+        return 0;
+    }
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        header = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (sprox_str_case_eq(ngx_http_sprox_to_core(header[i].key),
+                              sprox_str_lit("x-amz-sns-message-type")))
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_http_sprox_events_handler(ngx_http_request_t *r, ngx_uint_t authorized)
+{
+    ngx_int_t                rc;
+    ngx_pool_cleanup_t      *cln;
+    ngx_http_sprox_post_t   *post;
+
+    if (r->headers_in.content_length_n > SPROX_EVENT_BODY_MAX) {
+        return ngx_http_sprox_admin_message(r,
+                                            NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                            "the message is too large");
+    }
+
+    post = ngx_pcalloc(r->pool, sizeof(ngx_http_sprox_post_t));
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+
+    if (post == NULL || cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    post->request = r;
+    post->authorized = authorized;
+
+    cln->handler = ngx_http_sprox_post_cleanup;
+    cln->data = post;
+
+    if (ngx_http_sprox_post_origin(r, &post->origin) != NGX_OK) {
+        return ngx_http_sprox_admin_message(r, NGX_HTTP_BAD_REQUEST,
+                   "?origin= names no origin that an alias leads to");
+    }
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_sprox_post_read);
+
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_post_origin(ngx_http_request_t *r,
+    ngx_http_sprox_origin_t **origin)
+{
+    ngx_str_t                     name;
+    ngx_uint_t                    i;
+    ngx_http_sprox_alias_t      **alias;
+    ngx_http_sprox_main_conf_t   *mcf;
+
+    *origin = NULL;
+
+    if (ngx_http_arg(r, (u_char *) "origin", sizeof("origin") - 1, &name)
+        != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    /* names of origins need no encoding */
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
+    alias = mcf->aliases.elts;
+
+    for (i = 0; i < mcf->aliases.nelts; i++) {
+        if (sprox_str_eq(ngx_http_sprox_to_core(alias[i]->origin->name),
+                         ngx_http_sprox_to_core(name)))
+        {
+            *origin = alias[i]->origin;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static void
+ngx_http_sprox_post_read(ngx_http_request_t *r)
+{
+    ngx_int_t            rc;
+    ngx_pool_cleanup_t  *cln;
+
+    for (cln = r->pool->cleanup;
+         cln->handler != ngx_http_sprox_post_cleanup;
+         cln = cln->next)
+    { /* void */ }
+
+    rc = ngx_http_sprox_post_message(cln->data);
+
+    if (rc == NGX_AGAIN) {
+
+        /* who sends it and leaves wants it applied all the same */
+
+        r->read_event_handler = ngx_http_block_reading;
+        return;
+    }
+
+    ngx_http_finalize_request(r, rc);
+}
+
+
+/* NGX_AGAIN: the answer comes later; else what finalizes the request. */
+
+static ngx_int_t
+ngx_http_sprox_post_message(ngx_http_sprox_post_t *post)
+{
+    ngx_int_t            rc;
+    sprox_rc_t           src;
+    sprox_str_t          body;
+    ngx_http_request_t  *r;
+
+    r = post->request;
+
+    rc = ngx_http_sprox_post_body(r, &body);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_sprox_admin_message(r,
+                                            NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                            "the message is too large");
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    src = sprox_event_parse(&ngx_http_sprox_mem_heap, body, &post->doc);
+    post->parsed = 1;
+
+    if (src == SPROX_NOMEM) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (src != SPROX_OK) {
+        return ngx_http_sprox_post_refuse(r, NGX_HTTP_BAD_REQUEST,
+                                          "the message is refused: ",
+                                          sprox_buf_get(&post->doc.why));
+    }
+
+    if (post->doc.sns.type != SPROX_SNS_NONE) {
+        post->sns.sns = &post->doc.sns;
+        post->sns.done = ngx_http_sprox_post_checked;
+        post->sns.data = post;
+        post->checking = 1;
+
+        return ngx_http_sprox_post_signed(post,
+                                       ngx_http_sprox_sns_check(&post->sns));
+    }
+
+    if (!post->authorized) {
+        return ngx_http_sprox_post_refuse(r, NGX_HTTP_FORBIDDEN,
+                                          "only what SNS has signed needs no "
+                                          "token", sprox_str_null);
+    }
+
+    return ngx_http_sprox_post_apply(post);
+}
+
+
+/* NGX_OK, NGX_DECLINED: it is too large, NGX_ERROR. */
+
+static ngx_int_t
+ngx_http_sprox_post_body(ngx_http_request_t *r, sprox_str_t *body)
+{
+    off_t         size;
+    size_t        len, n;
+    u_char       *p;
+    ssize_t       got;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    *body = sprox_str_lit("");
+
+    if (r->request_body == NULL || r->request_body->bufs == NULL) {
+        return NGX_OK;
+    }
+
+    size = 0;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    if (size > SPROX_EVENT_BODY_MAX) {
+        return NGX_DECLINED;
+    }
+
+    b = r->request_body->bufs->buf;
+
+    if (r->request_body->bufs->next == NULL && ngx_buf_in_memory(b)) {
+        *body = sprox_str_make(b->pos, b->last - b->pos);
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = 0;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        b = cl->buf;
+        n = ngx_buf_size(b);
+
+        if (ngx_buf_in_memory(b)) {
+            ngx_memcpy(p + len, b->pos, n);
+
+        } else {
+
+            /* it was written a moment ago, and is in memory yet */
+
+            got = ngx_read_file(b->file, p + len, n, b->file_pos);
+
+            if (got != (ssize_t) n) {
+                return NGX_ERROR;
+            }
+        }
+
+        len += n;
+    }
+
+    *body = sprox_str_make(p, len);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_sprox_post_checked(void *data, ngx_int_t rc)
+{
+    ngx_http_sprox_post_t *post = data;
+
+    rc = ngx_http_sprox_post_signed(post, rc);
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_sprox_post_end(post, rc);
+    }
+}
+
+
+/* After sns_check(). */
+
+static ngx_int_t
+ngx_http_sprox_post_signed(ngx_http_sprox_post_t *post, ngx_int_t rc)
+{
+    sprox_str_t          why;
+    ngx_http_request_t  *r;
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    post->checking = 0;
+    r = post->request;
+
+    if (rc != NGX_OK) {
+        why = sprox_str_make(post->sns.why, ngx_strlen(post->sns.why));
+
+        return ngx_http_sprox_post_refuse(r,
+                   rc == NGX_DECLINED ? NGX_HTTP_FORBIDDEN
+                                      : NGX_HTTP_SERVICE_UNAVAILABLE,
+                   rc == NGX_DECLINED ? "the message of SNS is refused: "
+                                      : "the message of SNS cannot be "
+                                        "checked: ", why);
+    }
+
+    if (post->doc.kind == SPROX_EVENT_DOC_UNSUBSCRIBED) {
+        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                      "sprox: no more subscribed to \"%V\"",
+                      &post->sns.topic->arn);
+    }
+
+    post->origin = post->sns.topic->origin;
+
+    return ngx_http_sprox_post_apply(post);
+}
+
+
+static ngx_int_t
+ngx_http_sprox_post_apply(ngx_http_sprox_post_t *post)
+{
+    ngx_int_t  rc;
+
+    post->events.pool = post->request->pool;
+    post->events.doc = &post->doc;
+    post->events.origin = post->origin;
+    post->events.done = ngx_http_sprox_post_applied;
+    post->events.data = post;
+
+    rc = ngx_http_sprox_events_apply(&post->events);
+
+    if (rc == NGX_AGAIN) {
+        post->applying = 1;
+        return NGX_AGAIN;
+    }
+
+    return rc == NGX_OK ? ngx_http_sprox_post_answer(post)
+                        : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static void
+ngx_http_sprox_post_applied(void *data)
+{
+    ngx_http_sprox_post_t *post = data;
+
+    post->applying = 0;
+
+    ngx_http_sprox_post_end(post, ngx_http_sprox_post_answer(post));
+}
+
+
+static ngx_int_t
+ngx_http_sprox_post_answer(ngx_http_sprox_post_t *post)
+{
+    json_int_t  failed;
+    ngx_uint_t *n;
+
+    n = post->events.n;
+    failed = n[NGX_HTTP_SPROX_EVENT_FAILED];
+
+    if (failed) {
+        return ngx_http_sprox_admin_send(post->request,
+                   NGX_HTTP_SERVICE_UNAVAILABLE,
+                   json_pack("{s:s, s:I}", "message",
+                             "the store could not be asked: send it again",
+                             "failed", failed));
+    }
+
+    return ngx_http_sprox_admin_send(post->request, NGX_HTTP_OK,
+               json_pack("{s:I, s:I, s:I, s:I}",
+                   "applied", (json_int_t) n[NGX_HTTP_SPROX_EVENT_APPLIED],
+                   "known", (json_int_t) n[NGX_HTTP_SPROX_EVENT_KNOWN],
+                   "checked", (json_int_t) n[NGX_HTTP_SPROX_EVENT_CHECKED],
+                   "ignored", (json_int_t) n[NGX_HTTP_SPROX_EVENT_IGNORED]));
+}
+
+
+static ngx_int_t
+ngx_http_sprox_post_refuse(ngx_http_request_t *r, ngx_uint_t status,
+    const char *what, sprox_str_t why)
+{
+    u_char  *p;
+
+    ngx_http_sprox_count_event(SPROX_SENDER_OTHER, NGX_HTTP_SPROX_EVENT_BAD);
+
+    p = ngx_pnalloc(r->pool, ngx_strlen(what) + why.len + 1);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_sprintf(p, "%s%*s%Z", what, why.len, why.data);
+
+    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                  "sprox: events: %s", p);
+
+    return ngx_http_sprox_admin_message(r, status, (char *) p);
+}
+
+
+static void
+ngx_http_sprox_post_end(ngx_http_sprox_post_t *post, ngx_int_t rc)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = post->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_sprox_post_cleanup(void *data)
+{
+    ngx_http_sprox_post_t *post = data;
+
+    if (post->checking) {
+        ngx_http_sprox_sns_cancel(&post->sns);
+    }
+
+    if (post->applying) {
+        ngx_http_sprox_events_cancel(&post->events);
+    }
+
+    if (post->parsed) {
+        sprox_event_free(&post->doc);
+    }
+}

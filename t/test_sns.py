@@ -1,0 +1,280 @@
+"""
+What SNS posts: taken when its signature is good and its topic is listened
+to, without a token; its certificate is asked for at SNS and nowhere else.
+"""
+
+import json
+import os
+import threading
+import time
+
+import pytest
+
+from harness import events, sns
+from harness.events import Sender, created, records, removed
+from harness.sprox import serve
+
+TOKEN = "0123456789abcdef"
+GUARDED = "location /_sprox/ { sprox_admin token_file=@dir@/token; }"
+LONG_AGO = int(time.time()) - 1000
+
+
+@pytest.fixture
+def topic(pki, dns):
+    made = sns.Sns(pki, dns)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def sprox(make_nginx, origin, topic):
+    def make(**words):
+        origin.put("bucket", "key", b"old", modified=LONG_AGO)
+        nginx = serve(make_nginx, origin.endpoint, server_more=GUARDED,
+                      http_more=topic.directive(), start=False,
+                      more="sprox_valid_missing 1h;", **words)
+        (nginx.dir / "token").write_text(TOKEN)
+        os.chmod(nginx.dir / "token", 0o600)
+        nginx.start()
+        nginx.sender = Sender(nginx, headers={
+            "x-amz-sns-message-type": "Notification",
+            "Content-Type": "text/plain; charset=UTF-8"})
+        assert nginx.get("/bucket/key").body == b"old"
+        return nginx
+
+    return make
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("subject", [None, "Amazon S3 Notification"])
+def test_a_signed_message(sprox, origin, topic, version, subject):
+    nginx = sprox()
+    new = origin.put("bucket", "key", b"new!")
+    message = topic.notification(records(created("bucket", "key", new)),
+                                 version=version, subject=subject)
+    status, answer = nginx.sender.post(message)
+    assert (status, answer.get("applied")) == (200, 1), answer
+    assert nginx.get("/bucket/key").body == b"new!"
+    asked, = topic.journal.requests()
+    assert (asked.method, asked.path, asked.query) == (
+        "GET", "/SimpleNotificationService-0123.pem", "")
+    assert asked.headers["host"] == sns.HOST
+    assert "authorization" not in asked.headers
+
+    # once for all that it has signed
+    gone = topic.notification(records(removed("bucket", "key")),
+                              version=version)
+    assert nginx.sender.post(gone)[1]["applied"] == 1
+    assert nginx.get("/bucket/key").status == 404
+    assert topic.journal.count() == 1
+
+
+def test_one_request_for_all_who_wait(sprox, origin, topic):
+    nginx = sprox()
+    gate = topic.server.hold(path="/SimpleNotificationService-0123.pem",
+                             status=200,
+                             body=topic.signer.cert.read_bytes())
+    sent = [topic.notification(records(created(
+        "bucket", f"k{i}", origin.put("bucket", f"k{i}", b"b"))))
+        for i in range(8)]
+    bad = dict(sent[0], MessageId="other")
+    answers = []
+    threads = [threading.Thread(target=lambda m=m: answers.append(
+        nginx.sender.post(m)[0])) for m in (*sent, bad)]
+    for thread in threads:
+        thread.start()
+    gate.wait()
+    gate.open()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [200] * 8 + [403]
+    assert topic.journal.count() == 1
+
+
+@pytest.mark.parametrize("name", [
+    "Message", "MessageId", "Subject", "Timestamp", "Type"])
+def test_what_was_changed_is_refused(sprox, origin, topic, name):
+    nginx = sprox()
+    new = origin.put("bucket", "key", b"new!")
+    message = topic.notification(records(created("bucket", "key", new)))
+    message[name] = {
+        "Message": json.dumps(records(removed("bucket", "key"))),
+        "Timestamp": events.iso(0), "Type": "UnsubscribeConfirmation",
+    }.get(name, "other")
+    if name == "Type":
+        message |= {"Token": "t", "SubscribeURL": f"https://{sns.HOST}/"
+                    f"?Action=ConfirmSubscription&TopicArn={sns.TOPIC}"
+                    "&Token=t"}
+    status, answer = nginx.sender.post(message)
+    assert status == 403, answer
+    assert answer["message"].startswith("the message of SNS is refused: ")
+    assert nginx.get("/bucket/key").body == b"old"
+    assert nginx.metrics().sum("sprox_events_total", result="bad") == 1
+
+
+def test_a_signature_of_somebody_else(sprox, origin, topic, pki):
+    nginx = sprox()
+    new = origin.put("bucket", "key", b"new!")
+    own = topic.signer
+    topic.signer = pki.signer("sns-stranger")
+    message = topic.notification(records(created("bucket", "key", new)))
+    topic.signer = own
+    assert nginx.sender.post(message)[0] == 403
+    assert nginx.get("/bucket/key").body == b"old"
+
+
+def test_another_topic(sprox, origin, topic):
+    """Anybody may have a topic, whose messages SNS signs just as well."""
+    nginx = sprox()
+    new = origin.put("bucket", "key", b"new!")
+    for arn in (sns.TOPIC + "x", sns.TOPIC[:-1], sns.TOPIC.upper()):
+        for message in (
+                topic.notification(records(created("bucket", "key", new)),
+                                   TopicArn=arn),
+                topic.confirmation(TopicArn=arn)):
+            status, answer = nginx.sender.post(message)
+            assert status == 403
+            assert "listens to this topic" in answer["message"]
+    assert nginx.get("/bucket/key").body == b"old"
+    assert topic.journal.count() == 0
+
+
+@pytest.mark.parametrize("url", [
+    f"http://{sns.HOST}/x.pem", f"https://{sns.HOST}.evil.test/x.pem",
+    f"https://evil.test/{sns.HOST}/x.pem", f"https://x@{sns.HOST}/x.pem",
+    f"https://{sns.HOST}:8443/x.pem", f"https://{sns.HOST}/x",
+    f"https://{sns.HOST}/x.pem?a=b", "https://127.0.0.1/x.pem",
+    "https://s3.eu-west-1.amazonaws.com/evil/x.pem", "file:///etc/x.pem"])
+def test_nobody_else_is_asked_for_a_certificate(sprox, origin, topic, dns,
+                                                url):
+    nginx = sprox()
+    new = origin.put("bucket", "key", b"new!")
+    message = topic.notification(records(created("bucket", "key", new)),
+                                 SigningCertURL=url)
+    assert nginx.sender.post(message)[0] in (400, 403)
+    assert nginx.get("/bucket/key").body == b"old"
+    assert topic.journal.count() == 0 and dns.questions == []
+
+
+def test_the_subscription(sprox, topic):
+    nginx = sprox()
+    message = topic.confirmation()
+    status, answer = nginx.sender.post(message)
+    assert status == 200, answer
+    certificate, confirmed = topic.journal.requests()
+    assert (confirmed.method, confirmed.path) == ("GET", "/")
+    assert confirmed.query == message["SubscribeURL"].partition("?")[2]
+    assert confirmed.headers["host"] == sns.HOST
+    nginx.wait_log(rf'\[notice\] .* sprox: subscribed to "{sns.TOPIC}"')
+    assert message["Token"] not in nginx.log()
+    assert nginx.metrics().sum("sprox_origin_requests_total", status=200,
+                               operation="ConfirmSubscription") == 1
+
+    # and its end
+    ended = topic.confirmation("UnsubscribeConfirmation")
+    assert nginx.sender.post(ended)[0] == 200
+    nginx.wait_log("sprox: no more subscribed to")
+    assert topic.journal.count() == 2
+
+
+@pytest.mark.parametrize("change", [
+    {"SubscribeURL": f"https://{sns.HOST}/?Action=DeleteTopic&Token=t"
+                     f"&TopicArn={sns.TOPIC}"},
+    {"SubscribeURL": "https://evil.test/?Action=ConfirmSubscription&Token=t"
+                     f"&TopicArn={sns.TOPIC}"},
+])
+def test_nothing_else_is_confirmed(sprox, topic, change):
+    nginx = sprox()
+    assert nginx.sender.post(topic.confirmation(**change))[0] in (400, 403)
+    assert topic.journal.count(path="/") == 0
+
+
+def test_only_what_is_signed_is_confirmed(sprox, topic):
+    nginx = sprox()
+    message = topic.confirmation()
+    message["Token"] += "0"
+    assert nginx.sender.post(message)[0] == 403
+    assert topic.journal.count(path="/") == 0
+
+
+def test_a_confirmation_that_fails(sprox, topic):
+    nginx = sprox()
+    rule = topic.server.script(path="/", status=400)
+    nginx.allow_log("answered 400")
+    status, answer = nginx.sender.post(topic.confirmation())
+    assert status == 503
+    assert "could not be confirmed" in answer["message"]
+    assert rule
+    topic.serve()
+    message = topic.confirmation()
+    assert nginx.sender.post(message)[0] == 200
+    assert message["Token"] not in nginx.log()
+
+
+@pytest.mark.parametrize("how", ["error", "redirect", "large", "other"])
+def test_a_certificate_that_cannot_be_had(sprox, origin, topic, how, pki):
+    nginx = sprox()
+    new = origin.put("bucket", "key", b"new!")
+    path = "/SimpleNotificationService-0123.pem"
+    pem = topic.signer.cert.read_bytes()
+    topic.server.script(path=path, **{
+        "error": {"status": 404},
+        "redirect": {"status": 301, "headers": {
+            "Location": f"https://s3.eu-west-1.amazonaws.com{path}"}},
+        "large": {"status": 200, "body": b"x" * 70000 + pem},
+        "other": {"status": 200, "body": b"<html>"},
+    }[how])
+    message = topic.notification(records(created("bucket", "key", new)))
+    assert nginx.sender.post(message)[0] == (
+        503 if how in ("error", "redirect") else 403)
+    assert nginx.get("/bucket/key").body == b"old"
+    assert topic.journal.count() == 1
+    if how in ("error", "redirect"):
+        topic.serve()
+        assert nginx.sender.post(message)[0] == 200
+        assert nginx.get("/bucket/key").body == b"new!"
+
+
+def test_a_server_that_is_not_trusted(sprox, origin, topic, pki):
+    """Its name alone is nothing: it must have the certificate for it."""
+    nginx = sprox()
+    topic.server.context.load_cert_chain(pki.stranger.cert, pki.stranger.key)
+    new = origin.put("bucket", "key", b"new!")
+    message = topic.notification(records(created("bucket", "key", new)))
+    assert nginx.sender.post(message)[0] == 503
+    nginx.wait_log("the certificate of sns.eu-west-1.amazonaws.com is not "
+                   "trusted")
+    assert nginx.get("/bucket/key").body == b"old"
+
+
+def test_the_token_and_sns(sprox, origin, topic):
+    nginx = sprox()
+    new = origin.put("bucket", "key", b"new!")
+    told = records(created("bucket", "key", new))
+    plain = Sender(nginx)
+    assert plain.post(told)[0] == 401
+    assert plain.post(topic.notification(told))[0] == 401
+    status, answer = nginx.sender.post(told)
+    assert status == 403 and "only what SNS has signed" in answer["message"]
+    # with the token as well, a signature must be good
+    known = Sender(nginx, headers={"Authorization": f"Bearer {TOKEN}"})
+    forged = topic.notification(told, MessageId="a")
+    forged["MessageId"] = "b"
+    assert known.post(forged)[0] == 403
+    assert nginx.get("/bucket/key").body == b"old"
+    assert known.post(told)[0] == 200
+    assert nginx.get("/bucket/key").body == b"new!"
+
+
+def test_other_messages_in_it(sprox, origin, topic):
+    nginx = sprox()
+    test = {"Service": "Amazon S3", "Event": "s3:TestEvent",
+            "Time": events.iso(), "Bucket": "bucket"}
+    none = {"applied": 0, "known": 0, "checked": 0, "ignored": 0}
+    assert nginx.sender.post(topic.notification(test)) == (200, none)
+    status, answer = nginx.sender.post(topic.notification({"a": 1}))
+    assert status == 400 and "Message" in answer["message"]
+    new = origin.put("bucket", "key", b"new!")
+    assert nginx.sender.post(topic.notification(events.bridge(
+        "Object Created", "bucket", "key", new)))[1]["applied"] == 1
+    assert nginx.get("/bucket/key").body == b"new!"

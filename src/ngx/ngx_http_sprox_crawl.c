@@ -805,5 +805,13 @@ ngx_http_sprox_crawl_nomem(ngx_http_sprox_crawl_t *crawl)
 static void
 ngx_http_sprox_crawl_emptied(ngx_http_sprox_crawl_t *crawl)
 {
-    ngx_http_sprox_job_again(crawl->job, "the catalog was emptied meanwhile");
+    sprox_str_t  none;
+
+    /* what was told before is forgotten: from the beginning, and from now */
+
+    none = sprox_str_lit("");
+    ngx_http_sprox_job_save(crawl->job, 0, 0, &none);
+
+    ngx_http_sprox_job_again(crawl->job, "the catalog was emptied, or some of "
+                             "it purged, meanwhile");
 }

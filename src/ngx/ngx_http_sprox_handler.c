@@ -11,6 +11,7 @@
 #include "ngx_http_sprox_metrics.h"
 #include "ngx_http_sprox_object.h"
 #include "ngx_http_sprox_purge.h"
+#include "ngx_http_sprox_ban.h"
 
 
 static ngx_http_sprox_ctx_t *ngx_http_sprox_create_ctx(
@@ -23,6 +24,8 @@ static sprox_str_t ngx_http_sprox_vhost(ngx_http_request_t *r,
 static ngx_int_t ngx_http_sprox_check(ngx_http_request_t *r,
     ngx_http_sprox_ctx_t *ctx, sprox_error_code_t *code,
     const char **message);
+static ngx_int_t ngx_http_sprox_purge(ngx_http_request_t *r,
+    ngx_http_sprox_ctx_t *ctx);
 static ngx_int_t ngx_http_sprox_object(ngx_http_request_t *r,
     ngx_http_sprox_ctx_t *ctx);
 static void ngx_http_sprox_access_key(ngx_http_request_t *r,
@@ -79,9 +82,11 @@ ngx_http_sprox_handler(ngx_http_request_t *r)
 
     switch (ctx->s3.op) {
 
+    case SPROX_OP_PURGE:
+        return ngx_http_sprox_purge(r, ctx);
+
     case SPROX_OP_GET_OBJECT:
     case SPROX_OP_HEAD_OBJECT:
-    case SPROX_OP_PURGE:
         return ngx_http_sprox_object(r, ctx);
 
     default:
@@ -262,6 +267,25 @@ ngx_http_sprox_check(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+/* Of one object, of all below a prefix, or of a bucket. */
+
+static ngx_int_t
+ngx_http_sprox_purge(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
+{
+    if (!ngx_http_sprox_purge_allowed(r)) {
+        return ngx_http_sprox_send_error(r, SPROX_ERR_ACCESS_DENIED,
+                                         "PURGE is not allowed from this "
+                                         "address");
+    }
+
+    if (ctx->s3.key.len == 0 || ngx_http_sprox_ban_asked(r, ctx)) {
+        return ngx_http_sprox_ban_handler(r, ctx);
+    }
+
+    return ngx_http_sprox_object(r, ctx);
 }
 
 

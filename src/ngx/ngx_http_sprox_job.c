@@ -11,6 +11,7 @@
  */
 
 #include "ngx_http_sprox_job_private.h"
+#include "ngx_http_sprox_ban.h"
 #include "ngx_http_sprox_crawl.h"
 #include "sprox_digest.h"
 
@@ -136,6 +137,7 @@ ngx_http_sprox_job_event(ngx_event_t *ev)
     if (ngx_http_sprox_jobs->sh->generation == ngx_http_sprox_job_generation) {
 
         ngx_http_sprox_crawl_due(ngx_http_sprox_jobs->mcf);
+        ngx_http_sprox_ban_resume(ngx_http_sprox_jobs->mcf);
 
         for ( ;; ) {
             slot = ngx_http_sprox_job_take(ngx_http_sprox_job_runs);

@@ -35,6 +35,7 @@ typedef struct ngx_http_sprox_job_slot_s  ngx_http_sprox_job_slot_t;
 typedef enum {
     NGX_HTTP_SPROX_JOB_CRAWL = 0,
     NGX_HTTP_SPROX_JOB_RELOAD,
+    NGX_HTTP_SPROX_JOB_PURGE,
     NGX_HTTP_SPROX_JOB_KINDS
 } ngx_http_sprox_job_kind_e;
 

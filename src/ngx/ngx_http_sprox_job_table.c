@@ -11,6 +11,7 @@
  */
 
 #include "ngx_http_sprox_job_private.h"
+#include "ngx_http_sprox_ban.h"
 #include "ngx_http_sprox_crawl.h"
 
 
@@ -45,7 +46,8 @@ const ngx_http_sprox_job_kind_t
     *ngx_http_sprox_job_kinds[NGX_HTTP_SPROX_JOB_KINDS] =
 {
     &ngx_http_sprox_crawl_kind,
-    &ngx_http_sprox_reload_kind
+    &ngx_http_sprox_reload_kind,
+    &ngx_http_sprox_purge_kind
 };
 
 

@@ -27,5 +27,11 @@ sprox_rc_t ngx_http_sprox_list_teach(ngx_http_sprox_origin_t *origin,
 ngx_uint_t ngx_http_sprox_list_has_bucket(ngx_http_sprox_main_conf_t *mcf,
     sprox_str_t bucket);
 
+/* Of a page in the cache: how its key begins, and when it was asked for (ms;
+   0: its block cannot be read). */
+void ngx_http_sprox_list_key_begin(sprox_buf_t *key, sprox_str_t origin,
+    sprox_str_t bucket);
+int64_t ngx_http_sprox_list_page_sent(sprox_str_t block);
+
 
 #endif /* _NGX_HTTP_SPROX_LIST_H_INCLUDED_ */

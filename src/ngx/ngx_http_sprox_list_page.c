@@ -20,6 +20,7 @@
  */
 
 #include "ngx_http_sprox_list_private.h"
+#include "ngx_http_sprox_zone.h"
 
 
 /* What stands before the XML in a cached page; then when it was asked for. */
@@ -163,29 +164,58 @@ ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s)
 static ngx_int_t
 ngx_http_sprox_stream_age(ngx_http_sprox_stream_t *s)
 {
-    int64_t      now;
-    uint64_t     sent;
-    sprox_str_t  block, magic;
+    int64_t  now, sent;
 
-    block = s->entry.block;
-    magic = sprox_str_lit(NGX_HTTP_SPROX_PAGE_MAGIC);
     now = ngx_http_sprox_now();
+    sent = ngx_http_sprox_list_page_sent(s->entry.block);
 
-    if (!sprox_str_starts(block, magic)
-        || sprox_str_u64(sprox_str_from(block, magic.len), &sent) != SPROX_OK
-        || sent > (uint64_t) now)
+    if (sent == 0 || sent > now
+        || ngx_http_sprox_zone_banned_below(s->alias->origin,
+                                            sprox_buf_get(&s->ask.bucket),
+                                            sprox_buf_get(&s->ask.prefix),
+                                            sent))
     {
         return NGX_DECLINED;
     }
 
     if (s->policy.list == NGX_HTTP_SPROX_LIST_CACHED
-        && now - (int64_t) sent <= (int64_t) s->policy.list_valid * 1000)
+        && now - sent <= (int64_t) s->policy.list_valid * 1000)
     {
         return NGX_OK;
     }
 
-    return s->fresh && (int64_t) sent >= s->listing->arrived ? NGX_OK
-                                                             : NGX_DECLINED;
+    return s->fresh && sent >= s->listing->arrived ? NGX_OK : NGX_DECLINED;
+}
+
+
+int64_t
+ngx_http_sprox_list_page_sent(sprox_str_t block)
+{
+    uint64_t     sent;
+    sprox_str_t  magic;
+
+    magic = sprox_str_lit(NGX_HTTP_SPROX_PAGE_MAGIC);
+
+    if (!sprox_str_starts(block, magic)
+        || sprox_str_u64(sprox_str_from(block, magic.len), &sent) != SPROX_OK
+        || sent > INT64_MAX)
+    {
+        return 0;
+    }
+
+    return (int64_t) sent;
+}
+
+
+void
+ngx_http_sprox_list_key_begin(sprox_buf_t *key, sprox_str_t origin,
+    sprox_str_t bucket)
+{
+    sprox_buf_text(key, "sprox-list ");
+    sprox_buf_str(key, origin);
+    sprox_buf_char(key, ' ');
+    sprox_uri_encode(key, bucket, 0);
+    sprox_buf_char(key, ' ');
 }
 
 
@@ -316,12 +346,10 @@ ngx_http_sprox_stream_key(ngx_http_sprox_stream_t *s)
 
     key = &s->key;
 
-    sprox_buf_text(key, "sprox-list ");
-    sprox_buf_add(key, s->alias->origin->name.data,
-                  s->alias->origin->name.len);
-    sprox_buf_char(key, ' ');
-    sprox_uri_encode(key, sprox_buf_get(&s->ask.bucket), 0);
-    sprox_buf_text(key, " prefix=");
+    ngx_http_sprox_list_key_begin(key,
+                             ngx_http_sprox_to_core(s->alias->origin->name),
+                             sprox_buf_get(&s->ask.bucket));
+    sprox_buf_text(key, "prefix=");
     sprox_uri_encode(key, sprox_buf_get(&s->ask.prefix), 0);
     sprox_buf_text(key, " delimiter=");
     sprox_uri_encode(key, ngx_http_sprox_stream_delimiter(s), 0);

@@ -67,6 +67,7 @@ struct ngx_http_sprox_object_s {
     ngx_pool_t                     *entry_pool;
     ngx_event_t                     guard;      /* a thread reads entry */
     ngx_http_sprox_open_t          *open;       /* entry is out of this */
+    uint64_t                        bans;       /* seq before it was checked */
     ngx_uint_t                      tier;       /* entry is in this */
     sprox_buf_t                     key;        /* of slice key_index, when */
     uint64_t                        key_index;  /* keyed */

@@ -13,6 +13,7 @@
 
 #include "ngx_http_sprox_object_private.h"
 #include "ngx_http_sprox_tier.h"
+#include "ngx_http_sprox_zone.h"
 
 
 /* How often who waits for a thread says that it still does. */
@@ -38,7 +39,7 @@ static ngx_int_t ngx_http_sprox_object_opened(ngx_http_sprox_object_t *o,
 static void ngx_http_sprox_object_hit(ngx_http_sprox_object_t *o,
     ngx_http_file_cache_t *cache, u_char *md5);
 static ngx_uint_t ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o,
-    uint64_t index);
+    uint64_t index, int64_t *proved);
 
 
 ngx_int_t
@@ -326,6 +327,7 @@ static ngx_int_t
 ngx_http_sprox_object_open_tier(ngx_http_sprox_object_t *o, u_char *md5)
 {
     off_t                        bytes;
+    int64_t                      proved;
     ngx_int_t                    rc;
     ngx_uint_t                   several;
     ngx_http_request_t          *r;
@@ -364,10 +366,19 @@ ngx_http_sprox_object_open_tier(ngx_http_sprox_object_t *o, u_char *md5)
 
     ngx_http_sprox_object_guard(o, rc == NGX_AGAIN);
 
-    if (rc == NGX_OK && !ngx_http_sprox_object_valid(o, o->index)) {
+    o->bans = ngx_http_sprox_zone_bans_seq();
+
+    if (rc == NGX_OK && !ngx_http_sprox_object_valid(o, o->index, &proved)) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "sprox: cache file \"%V\" does not hold what it should; "
                       "it is fetched again", &o->entry.file.name);
+        rc = NGX_DECLINED;
+    }
+
+    if (rc == NGX_OK
+        && ngx_http_sprox_zone_banned(o->spec.origin, o->spec.bucket,
+                                      o->spec.key, proved))
+    {
         rc = NGX_DECLINED;
     }
 
@@ -472,7 +483,7 @@ ngx_http_sprox_object_hit(ngx_http_sprox_object_t *o,
         o->open->uses += !own;
 
     } else {
-        ngx_http_sprox_open_add(cache, md5, &o->entry, !own);
+        ngx_http_sprox_open_add(cache, md5, &o->entry, !own, o->bans);
 
         if (own && ngx_http_sprox_tiers(&o->spec) > 1) {
             ngx_http_sprox_cache_unuse(cache, md5);
@@ -494,7 +505,8 @@ ngx_http_sprox_object_hit(ngx_http_sprox_object_t *o,
 /* The block in the file says that it holds this slice of this version. */
 
 static ngx_uint_t
-ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o, uint64_t index)
+ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o, uint64_t index,
+    int64_t *proved)
 {
     uint64_t            length;
     sprox_slice_meta_t  meta;
@@ -512,6 +524,8 @@ ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o, uint64_t index)
     {
         return 0;
     }
+
+    *proved = meta.object.proved;
 
     return 1;
 }

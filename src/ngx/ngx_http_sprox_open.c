@@ -13,6 +13,7 @@
  */
 
 #include "ngx_http_sprox_open.h"
+#include "ngx_http_sprox_zone.h"
 #include <sys/resource.h>
 
 
@@ -155,7 +156,10 @@ ngx_http_sprox_open_get(ngx_http_file_cache_t *cache,
         return NULL;
     }
 
-    if (ngx_http_sprox_open_check(o) != NGX_OK
+    /* with each change of the bans the file itself is asked again */
+
+    if (o->bans != ngx_http_sprox_zone_bans_seq()
+        || ngx_http_sprox_open_check(o) != NGX_OK
         || (ngx_current_msec - o->checked >= NGX_HTTP_SPROX_OPEN_CHECK
             && ngx_http_sprox_open_touch(o, 1) != NGX_OK))
     {
@@ -187,7 +191,7 @@ ngx_http_sprox_open_unref(ngx_http_sprox_open_t *o)
 void
 ngx_http_sprox_open_add(ngx_http_file_cache_t *cache,
     u_char md5[NGX_HTTP_CACHE_KEY_LEN], ngx_http_sprox_cache_entry_t *entry,
-    ngx_uint_t uses)
+    ngx_uint_t uses, uint64_t bans)
 {
     ngx_queue_t            *q;
     ngx_file_info_t         fi;
@@ -237,6 +241,7 @@ ngx_http_sprox_open_add(ngx_http_file_cache_t *cache,
     o->base = entry->base;
     o->length = entry->length;
     o->uses = uses;
+    o->bans = bans;
     o->used = ngx_current_msec;
     o->told = ngx_current_msec;
     o->checked = ngx_current_msec;

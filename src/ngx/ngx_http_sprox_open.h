@@ -31,6 +31,7 @@ typedef struct {
     ngx_msec_t               checked;
     ngx_msec_t               told;       /* lower tiers, of its use */
     ngx_uint_t               uses;       /* of those that count as such */
+    uint64_t                 bans;       /* when it was found to be right */
     unsigned                 gone:1;     /* off the table: its last reader
                                             closes it */
 } ngx_http_sprox_open_t;
@@ -47,12 +48,13 @@ void ngx_http_sprox_open_unref(ngx_http_sprox_open_t *o);
 
 /*
  * Keeps the descriptor of an entry that was opened and found to be right; it
- * is duplicated.  uses: how often it was used so far.  Nothing happens when
- * there is no room or no memory.
+ * is duplicated.  uses: how often it was used so far; bans: what zone_bans_seq()
+ * said before it was found to be right.  Nothing happens when there is no room
+ * or no memory.
  */
 void ngx_http_sprox_open_add(ngx_http_file_cache_t *cache,
     u_char md5[NGX_HTTP_CACHE_KEY_LEN], ngx_http_sprox_cache_entry_t *entry,
-    ngx_uint_t uses);
+    ngx_uint_t uses, uint64_t bans);
 
 
 #endif /* _NGX_HTTP_SPROX_OPEN_H_INCLUDED_ */

@@ -42,7 +42,6 @@ typedef struct {
 } ngx_http_sprox_purge_t;
 
 
-static ngx_uint_t ngx_http_sprox_purge_allowed(ngx_http_request_t *r);
 static void ngx_http_sprox_purge_step(ngx_event_t *ev);
 static ngx_int_t ngx_http_sprox_purge_slice(ngx_http_sprox_purge_t *purge);
 static ngx_int_t ngx_http_sprox_purge_answer(ngx_http_sprox_purge_t *purge);
@@ -61,12 +60,6 @@ ngx_http_sprox_purge_handler(ngx_http_request_t *r,
     static uint8_t               buf[SPROX_OBJECT_BUF];
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
-
-    if (!ngx_http_sprox_purge_allowed(r)) {
-        return ngx_http_sprox_send_error(r, SPROX_ERR_ACCESS_DENIED,
-                                         "PURGE is not allowed from this "
-                                         "address");
-    }
 
     purge = ngx_pcalloc(r->pool, sizeof(ngx_http_sprox_purge_t));
     cln = ngx_pool_cleanup_add(r->pool, 0);
@@ -126,9 +119,7 @@ ngx_http_sprox_purge_handler(ngx_http_request_t *r,
 }
 
 
-/* By the connection's address: sprox_control, or loopback and unix. */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_sprox_purge_allowed(ngx_http_request_t *r)
 {
     in_addr_t                   addr;

@@ -52,9 +52,6 @@ static ngx_int_t ngx_http_sprox_zone_init(ngx_shm_zone_t *shm_zone,
     void *data);
 static ngx_int_t ngx_http_sprox_zone_store(ngx_http_sprox_origin_t *origin,
     u_char *digest);
-static sprox_rc_t ngx_http_sprox_zone_name(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, u_char buf[SPROX_CATALOG_NAME_MAX],
-    sprox_str_t *name);
 static sprox_rc_t ngx_http_sprox_zone_space_locked(
     ngx_http_sprox_origin_t *origin, sprox_str_t bucket, int create,
     uint32_t *space);
@@ -247,7 +244,7 @@ ngx_http_sprox_zone_store(ngx_http_sprox_origin_t *origin, u_char *digest)
 }
 
 
-static sprox_rc_t
+sprox_rc_t
 ngx_http_sprox_zone_name(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
     u_char buf[SPROX_CATALOG_NAME_MAX], sprox_str_t *name)
 {

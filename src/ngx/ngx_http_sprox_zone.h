@@ -19,6 +19,9 @@
 /* Records that are looked at in one holding of the lock, at most. */
 #define NGX_HTTP_SPROX_ZONE_STEP  256
 
+/* Bans that are looked at in one go. */
+#define NGX_HTTP_SPROX_ZONE_BANS  64
+
 
 /* Configuration: makes the zone; NULL: an [emerg] line was written. */
 ngx_shm_zone_t *ngx_http_sprox_zone_add(ngx_conf_t *cf, ngx_str_t *name,
@@ -99,6 +102,25 @@ ngx_uint_t ngx_http_sprox_zone_banned(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_str_t key, int64_t proved);
 uint64_t ngx_http_sprox_zone_bans_seq(void);
 
+/* The ban of exactly that prefix.  SPROX_OK or SPROX_NOT_FOUND. */
+sprox_rc_t ngx_http_sprox_zone_ban_of(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, uint64_t *id, int64_t *time);
+
+/* Whether something below the prefix, as it was then, is banned. */
+ngx_uint_t ngx_http_sprox_zone_banned_below(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, int64_t proved);
+
+/*
+ * Calls back, without the lock, for bans of origins of this configuration;
+ * of more than NGX_HTTP_SPROX_ZONE_BANS, for some.  The strings hold during
+ * the call.
+ */
+typedef void (*ngx_http_sprox_zone_ban_pt)(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix);
+
+void ngx_http_sprox_zone_bans(ngx_http_sprox_main_conf_t *mcf,
+    ngx_http_sprox_zone_ban_pt visit);
+
 /*
  * The catalog itself, locked, for what works on all of it; only where there
  * is one.  Also for threads: the lock is a word in shared memory.
@@ -110,6 +132,11 @@ void ngx_http_sprox_zone_unlock(void);
 ngx_http_sprox_persist_sh_t *ngx_http_sprox_zone_persist(void);
 
 void ngx_http_sprox_zone_stats(sprox_catalog_stats_t *stats);
+
+/* What the space of an origin's bucket is called; SPROX_OK or SPROX_LIMIT. */
+sprox_rc_t ngx_http_sprox_zone_name(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, u_char buf[SPROX_CATALOG_NAME_MAX],
+    sprox_str_t *name);
 
 
 #endif /* _NGX_HTTP_SPROX_ZONE_H_INCLUDED_ */

@@ -60,7 +60,7 @@ static const op_case_t  op_cases[] = {
     { "GET", "/b1/k", "", GET, OK, "b1", "k" },
     { "HEAD", "/b1/k", "", HEAD, OK, "b1", "k" },
     { "PURGE", "/b1/k", "", PURGE, OK, "b1", "k" },
-    { "PURGE", "/b1/", "", NONE, NOTALLOW, "b1", "" },
+    { "PURGE", "/b1/", "", PURGE, OK, "b1", "" },
     { "PURGE", "/", "", NONE, NOTALLOW, "", "" },
 
     /* keys are bytes */

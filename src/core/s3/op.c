@@ -68,6 +68,8 @@ static const sprox_op_rule_t  sprox_op_rules[] = {
 
     { sprox_str("PURGE"), SPROX_LEVEL_OBJECT, sprox_str(""), sprox_str(""),
       SPROX_OP_PURGE, SPROX_ERR_NONE },
+    { sprox_str("PURGE"), SPROX_LEVEL_BUCKET, sprox_str(""), sprox_str(""),
+      SPROX_OP_PURGE, SPROX_ERR_NONE },
 };
 
 

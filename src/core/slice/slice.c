@@ -140,16 +140,24 @@ add_version(sprox_buf_t *out, const sprox_object_t *object)
 
 
 void
-sprox_slice_key(sprox_buf_t *out, sprox_str_t origin, sprox_str_t bucket,
-    sprox_str_t key, const sprox_object_t *object, uint64_t slice,
-    uint64_t index)
+sprox_slice_key_begin(sprox_buf_t *out, sprox_str_t origin,
+    sprox_str_t bucket, sprox_str_t prefix)
 {
     sprox_buf_text(out, "sprox ");
     add_part(out, origin);
     sprox_buf_char(out, ' ');
     add_part(out, bucket);
     sprox_buf_char(out, ' ');
-    add_part(out, key);
+    add_part(out, prefix);
+}
+
+
+void
+sprox_slice_key(sprox_buf_t *out, sprox_str_t origin, sprox_str_t bucket,
+    sprox_str_t key, const sprox_object_t *object, uint64_t slice,
+    uint64_t index)
+{
+    sprox_slice_key_begin(out, origin, bucket, key);
     sprox_buf_char(out, ' ');
     add_version(out, object);
     sprox_buf_char(out, ' ');

@@ -49,6 +49,13 @@ void sprox_slice_key(sprox_buf_t *out, sprox_str_t origin,
     uint64_t slice, uint64_t index);
 
 /*
+ * How the keys of all slices begin whose object's key has that prefix; no
+ * other key begins so.
+ */
+void sprox_slice_key_begin(sprox_buf_t *out, sprox_str_t origin,
+    sprox_str_t bucket, sprox_str_t prefix);
+
+/*
  * Whether bytes of this object can be told from those of another version: a
  * strong ETag, a generation, or a settled last-modified.  Without, nothing
  * is kept.

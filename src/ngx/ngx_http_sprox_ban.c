@@ -1,0 +1,260 @@
+
+/*
+ * PURGE of a prefix or of a bucket.
+ *
+ * What is named is the clients' bucket and prefix; what is banned are the
+ * names of origins that aliases make of them.  A template may make of a
+ * prefix something wider: then more is forgotten than was asked for, which
+ * costs a fetch, and never less.
+ */
+
+#include "ngx_http_sprox_ban.h"
+#include "ngx_http_sprox_conf.h"
+#include "ngx_http_sprox_crawl.h"
+#include "ngx_http_sprox_error.h"
+#include "ngx_http_sprox_list.h"
+#include "ngx_http_sprox_zone.h"
+
+
+typedef struct {
+    ngx_http_request_t    *request;
+    ngx_http_sprox_ctx_t  *ctx;
+    sprox_str_t            prefix;      /* the clients' */
+    int64_t                time;
+    sprox_buf_t            body;
+    ngx_uint_t             n;           /* of jobs */
+} ngx_http_sprox_ban_t;
+
+
+static ngx_int_t ngx_http_sprox_ban_alias(ngx_http_sprox_ban_t *b,
+    ngx_http_sprox_alias_t *alias);
+static ngx_int_t ngx_http_sprox_ban_place(ngx_http_sprox_ban_t *b,
+    ngx_http_sprox_alias_t *alias, sprox_str_t *bucket, sprox_str_t *prefix);
+static ngx_int_t ngx_http_sprox_ban_add(ngx_http_sprox_ban_t *b,
+    ngx_http_sprox_alias_t *alias, sprox_str_t bucket, sprox_str_t prefix);
+static void ngx_http_sprox_ban_queue(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix);
+
+
+ngx_uint_t
+ngx_http_sprox_ban_asked(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
+{
+    u_char     *query;
+    ngx_str_t   path;
+
+    if (!sprox_str_ends(ctx->s3.key, sprox_str_lit("*"))
+        || !r->valid_unparsed_uri)
+    {
+        return 0;
+    }
+
+    path = r->unparsed_uri;
+    query = ngx_strlchr(path.data, path.data + path.len, '?');
+
+    if (query) {
+        path.len = query - path.data;
+    }
+
+    return path.len && path.data[path.len - 1] == '*';
+}
+
+
+ngx_int_t
+ngx_http_sprox_ban_handler(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    i;
+    ngx_http_sprox_ban_t          b;
+    ngx_http_sprox_alias_t      **aliases;
+    ngx_http_sprox_main_conf_t   *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
+
+    if (!ngx_http_sprox_list_has_bucket(mcf, ctx->s3.bucket)) {
+        return ngx_http_sprox_send_error(r, SPROX_ERR_NO_SUCH_BUCKET, NULL);
+    }
+
+    b.request = r;
+    b.ctx = ctx;
+    b.n = 0;
+    b.prefix = ctx->s3.key;
+
+    if (b.prefix.len) {
+        b.prefix.len--;
+    }
+
+    /* what was asked for in this very millisecond is older, too */
+
+    b.time = ngx_http_sprox_now() + 1;
+
+    sprox_buf_init(&b.body, &ctx->mem);
+    sprox_buf_text(&b.body, "{\"jobs\": [");
+
+    aliases = mcf->aliases.elts;
+
+    for (i = 0; i < mcf->aliases.nelts; i++) {
+
+        if (!sprox_alias_has_bucket(&aliases[i]->map, ctx->s3.bucket)) {
+            continue;
+        }
+
+        rc = ngx_http_sprox_ban_alias(&b, aliases[i]);
+
+        if (rc == NGX_ABORT) {
+            return ngx_http_sprox_send_error(r, SPROX_ERR_NOT_IMPLEMENTED,
+                       "An alias of this bucket cannot be listed: purge its "
+                       "objects by name");
+        }
+
+        if (rc != NGX_OK) {
+            return ngx_http_sprox_send_error(r, SPROX_ERR_INTERNAL_ERROR,
+                                             NULL);
+        }
+    }
+
+    sprox_buf_text(&b.body, "]}" CRLF);
+
+    if (sprox_buf_rc(&b.body) != SPROX_OK) {
+        return ngx_http_sprox_send_error(r, SPROX_ERR_INTERNAL_ERROR, NULL);
+    }
+
+    return ngx_http_sprox_send_body(r, NGX_HTTP_OK, "application/json",
+                                    sprox_buf_get(&b.body));
+}
+
+
+static ngx_int_t
+ngx_http_sprox_ban_alias(ngx_http_sprox_ban_t *b,
+    ngx_http_sprox_alias_t *alias)
+{
+    ngx_int_t    rc;
+    sprox_str_t  bucket, prefix;
+
+    rc = ngx_http_sprox_ban_place(b, alias, &bucket, &prefix);
+
+    if (rc != NGX_OK) {
+        return rc == NGX_DECLINED ? NGX_OK : rc;
+    }
+
+    /* neither has a key that could be known */
+
+    if (!alias->origin->dialect->bucket_valid(bucket)
+        || prefix.len > SPROX_KEY_MAX)
+    {
+        return NGX_OK;
+    }
+
+    if (b->ctx->alias == NULL) {
+        b->ctx->alias = alias;
+    }
+
+    return ngx_http_sprox_ban_add(b, alias, bucket, prefix);
+}
+
+
+/*
+ * The origin's bucket and prefix.  NGX_DECLINED: the alias has nothing there;
+ * NGX_ABORT: it may be in any bucket.
+ */
+
+static ngx_int_t
+ngx_http_sprox_ban_place(ngx_http_sprox_ban_t *b,
+    ngx_http_sprox_alias_t *alias, sprox_str_t *bucket, sprox_str_t *prefix)
+{
+    sprox_rc_t          rc;
+    sprox_alias_list_t  ask;
+
+    sprox_buf_init(&ask.bucket, &b->ctx->mem);
+    sprox_buf_init(&ask.prefix, &b->ctx->mem);
+    sprox_buf_init(&ask.after, &b->ctx->mem);
+
+    rc = sprox_alias_list(&alias->map, b->ctx->s3.bucket, b->prefix,
+                          sprox_str_null, sprox_str_null, &ask);
+
+    if (rc == SPROX_NOT_FOUND) {
+        return NGX_DECLINED;
+    }
+
+    if (rc == SPROX_OK) {
+        *bucket = sprox_buf_get(&ask.bucket);
+        *prefix = sprox_buf_get(&ask.prefix);
+        return NGX_OK;
+    }
+
+    if (rc != SPROX_INVALID) {
+        return NGX_ERROR;
+    }
+
+    /* it cannot be listed: all that its target may mean */
+
+    if (ngx_http_sprox_region_bucket(alias, bucket) == NGX_OK
+        && ngx_http_sprox_region(alias, *bucket, prefix) == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    return NGX_ABORT;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_ban_add(ngx_http_sprox_ban_t *b,
+    ngx_http_sprox_alias_t *alias, sprox_str_t bucket, sprox_str_t prefix)
+{
+    uint64_t                     id;
+    ngx_http_sprox_job_spec_t    spec;
+    ngx_http_sprox_job_info_t   *info;
+
+    if (ngx_http_sprox_zone_ban(alias->origin, bucket, prefix, b->time, &id)
+        != SPROX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    info = ngx_palloc(b->request->pool, sizeof(ngx_http_sprox_job_info_t));
+    if (info == NULL) {
+        return NGX_ERROR;
+    }
+
+    spec.kind = NGX_HTTP_SPROX_JOB_PURGE;
+    spec.alias = alias;
+    spec.origin = alias->origin;
+    spec.bucket = bucket;
+    spec.prefix = prefix;
+
+    info->id = 0;
+
+    /* too many jobs: the ban holds, and its deletion is queued later */
+
+    (void) ngx_http_sprox_job_add(&spec, 0, info);
+
+    if (info->id) {
+        sprox_buf_text(&b->body, b->n++ ? ", " : "");
+        sprox_buf_u64(&b->body, info->id);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_sprox_ban_resume(ngx_http_sprox_main_conf_t *mcf)
+{
+    ngx_http_sprox_zone_bans(mcf, ngx_http_sprox_ban_queue);
+}
+
+
+static void
+ngx_http_sprox_ban_queue(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
+    sprox_str_t prefix)
+{
+    ngx_http_sprox_job_spec_t  spec;
+
+    spec.kind = NGX_HTTP_SPROX_JOB_PURGE;
+    spec.alias = NULL;
+    spec.origin = origin;
+    spec.bucket = bucket;
+    spec.prefix = prefix;
+
+    (void) ngx_http_sprox_job_add(&spec, 1, NULL);
+}

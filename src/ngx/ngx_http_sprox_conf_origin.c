@@ -578,9 +578,9 @@ ngx_http_sprox_conf_origins(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf)
         }
     }
 
-    /* and copies from one tier to another */
+    /* and what is written into the cache */
 
-    if (mcf->thread_pool == NULL && mcf->tiers.nelts) {
+    if (mcf->thread_pool == NULL && mcf->places.nelts) {
         mcf->thread_pool = ngx_thread_pool_add(cf, NULL);
         if (mcf->thread_pool == NULL) {
             return NGX_ERROR;

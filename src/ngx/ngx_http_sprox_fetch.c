@@ -259,6 +259,17 @@ ngx_http_sprox_fetch_header(ngx_http_sprox_fetch_t *f)
 
 
 ngx_int_t
+ngx_http_sprox_fetch_ready(ngx_http_sprox_fetch_t *f)
+{
+    if (f->reading_error || f->ready == NULL) {
+        return NGX_OK;
+    }
+
+    return f->ready(f);
+}
+
+
+ngx_int_t
 ngx_http_sprox_fetch_body(ngx_http_sprox_fetch_t *f, u_char *p, size_t n)
 {
     ngx_int_t  rc;

@@ -71,6 +71,10 @@ struct ngx_http_sprox_fetch_s {
     const ngx_http_sprox_fetch_handler_t  *handler;
     void                                  *data;      /* the owner's */
 
+    /* NULL, or asked before bytes of the body are read: NGX_OK; NGX_AGAIN:
+       not before resume(); it may not call cancel() */
+    ngx_int_t                            (*ready)(ngx_http_sprox_fetch_t *f);
+
     int64_t                                sent;      /* ms: when the try that
                                                          answered was sent */
     sprox_origin_resp_t                    resp;
@@ -119,7 +123,7 @@ ngx_http_sprox_fetch_t *ngx_http_sprox_fetch_create(
 /* Begins; done() will be called, unless the owner cancels. */
 void ngx_http_sprox_fetch_start(ngx_http_sprox_fetch_t *f);
 
-/* After body() returned NGX_AGAIN. */
+/* After body() or f->ready() returned NGX_AGAIN. */
 void ngx_http_sprox_fetch_resume(ngx_http_sprox_fetch_t *f);
 
 /* Somebody waits for what was read ahead. */
@@ -130,7 +134,7 @@ void ngx_http_sprox_fetch_cancel(ngx_http_sprox_fetch_t *f);
 
 
 /*
- * For transports.  header: f->resp is filled in; body as above; both return
+ * For transports.  ready: as f->ready.  header: f->resp is filled in; body as above; both return
  * NGX_OK, NGX_AGAIN (body only: pause), NGX_DONE (body only: this much of a
  * body is enough, end the try as if it had come whole) or NGX_ERROR: the try
  * was closed, touch nothing of it.  end: NGX_OK: the answer is complete;
@@ -140,6 +144,7 @@ void ngx_http_sprox_fetch_cancel(ngx_http_sprox_fetch_t *f);
  * it calls end.
  */
 ngx_int_t ngx_http_sprox_fetch_header(ngx_http_sprox_fetch_t *f);
+ngx_int_t ngx_http_sprox_fetch_ready(ngx_http_sprox_fetch_t *f);
 ngx_int_t ngx_http_sprox_fetch_body(ngx_http_sprox_fetch_t *f, u_char *p,
     size_t n);
 void ngx_http_sprox_fetch_end(ngx_http_sprox_fetch_t *f, ngx_int_t rc);

@@ -351,6 +351,11 @@ ngx_http_sprox_file_body(ngx_http_sprox_file_try_t *t)
 
     while (t->sent < answer->len) {
 
+        if (ngx_http_sprox_fetch_ready(t->fetch) != NGX_OK) {
+            t->paused = 1;
+            return NGX_AGAIN;
+        }
+
         p = (u_char *) answer->data + t->sent;
         n = ngx_min(answer->len - t->sent, SPROX_STORE_CHUNK);
 

@@ -5,13 +5,16 @@
  *   start ---> slices pending
  *     | header: checked against the version that is wanted
  *     v
- *   body ----> slice by slice: file begun, bytes written, waiters woken,
- *     |        committed
+ *   body ----> slice by slice: file begun, bytes gathered
+ *     |          |
+ *     |          v (ngx_http_sprox_fill_write.c)
+ *     |        written, waiters woken, committed
  *     |
  *     +------> 412, another version, error: what is not whole fails
  *     +------> nobody reads: broken off, or after the slice at hand
  *
- * A fill holds one reference to each of its slices that is not whole.
+ * A fill holds one reference to each of its slices that is not whole.  It
+ * comes to its end when its fetch has, and all that came is written.
  */
 
 #include "ngx_http_sprox_fill_private.h"
@@ -20,10 +23,27 @@
 #include "sprox_plan.h"
 
 
+#define NGX_HTTP_SPROX_FILL_POOL   1024
+
+/*
+ * The first bytes, which came with the header: a small object is not worth a
+ * thread.  As much as a header's buffer holds, at least: no room was asked for.
+ */
+#define NGX_HTTP_SPROX_FILL_FIRST  (32 * 1024)
+
+
 static ngx_int_t ngx_http_sprox_fill_header(ngx_http_sprox_fetch_t *f);
 static ngx_int_t ngx_http_sprox_fill_body(ngx_http_sprox_fetch_t *f,
     u_char *p, size_t n);
 static void ngx_http_sprox_fill_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc);
+static ngx_int_t ngx_http_sprox_fill_ready(ngx_http_sprox_fetch_t *f);
+static ngx_int_t ngx_http_sprox_fill_take(ngx_http_sprox_fill_t *fill,
+    u_char **p, size_t *n);
+static void ngx_http_sprox_fill_give_up(ngx_http_sprox_fill_t *fill,
+    ngx_http_sprox_slice_t *s, ngx_http_sprox_slice_end_e how,
+    sprox_error_code_t failure);
+static ngx_http_sprox_slice_t *ngx_http_sprox_fill_slice(
+    ngx_http_sprox_fill_t *fill);
 static void ngx_http_sprox_fill_ask(ngx_http_sprox_fill_t *fill,
     off_t start, off_t end);
 static void ngx_http_sprox_fill_uncount(ngx_http_sprox_fill_t *fill);
@@ -48,6 +68,7 @@ ngx_http_sprox_fill_init(void)
 
     ngx_http_sprox_slice_init();
     ngx_http_sprox_probe_init();
+    ngx_http_sprox_fill_write_start();
 }
 
 
@@ -61,40 +82,58 @@ ngx_http_sprox_fills(void)
 ngx_http_sprox_fill_t *
 ngx_http_sprox_fill_create(ngx_http_sprox_spec_t *spec, sprox_op_t op)
 {
+    sprox_mem_t              mem;
+    ngx_pool_t              *pool;
     ngx_http_sprox_fill_t   *fill;
     ngx_http_sprox_fetch_t  *f;
 
-    f = ngx_http_sprox_fetch_create(spec->origin, ngx_cycle->log);
-    if (f == NULL) {
+    pool = ngx_create_pool(NGX_HTTP_SPROX_FILL_POOL, ngx_cycle->log);
+    if (pool == NULL) {
         return NULL;
     }
 
-    fill = ngx_pcalloc(f->pool, sizeof(ngx_http_sprox_fill_t));
+    ngx_http_sprox_mem_pool(&mem, pool);
+
+    f = ngx_http_sprox_fetch_create(spec->origin, ngx_cycle->log);
+    if (f == NULL) {
+        goto failed;
+    }
+
+    fill = ngx_pcalloc(pool, sizeof(ngx_http_sprox_fill_t));
     if (fill == NULL) {
         goto failed;
     }
 
+    fill->pool = pool;
     fill->fetch = f;
     fill->spec = *spec;
-    fill->spec.bucket = sprox_str_dup(&f->mem, spec->bucket);
-    fill->spec.key = sprox_str_dup(&f->mem, spec->key);
+    fill->spec.bucket = sprox_str_dup(&mem, spec->bucket);
+    fill->spec.key = sprox_str_dup(&mem, spec->key);
     ngx_queue_init(&fill->slices);
-
-    if (fill->spec.bucket.data == NULL || fill->spec.key.data == NULL) {
-        goto failed;
-    }
+    ngx_http_sprox_fill_write_init(fill);
 
     f->handler = &ngx_http_sprox_fill_handler;
     f->data = fill;
+    f->ready = ngx_http_sprox_fill_ready;
     f->req.op = op;
-    f->req.bucket = fill->spec.bucket;
-    f->req.key = fill->spec.key;
+    f->req.bucket = sprox_str_dup(&f->mem, spec->bucket);
+    f->req.key = sprox_str_dup(&f->mem, spec->key);
+
+    if (fill->spec.bucket.data == NULL || fill->spec.key.data == NULL
+        || f->req.bucket.data == NULL || f->req.key.data == NULL)
+    {
+        goto failed;
+    }
 
     return fill;
 
 failed:
 
-    ngx_http_sprox_fetch_cancel(f);
+    if (f) {
+        ngx_http_sprox_fetch_cancel(f);
+    }
+
+    ngx_destroy_pool(pool);
 
     return NULL;
 }
@@ -116,15 +155,50 @@ ngx_http_sprox_fill_uncount(ngx_http_sprox_fill_t *fill)
         fill->counted = 0;
         ngx_http_sprox_nfills--;
         ngx_http_sprox_count_fills(-1);
+
+        if (ngx_http_sprox_nfills == 0) {
+            ngx_http_sprox_fill_trim();
+        }
     }
 }
 
 
 void
-ngx_http_sprox_fill_stop(ngx_http_sprox_fill_t *fill)
+ngx_http_sprox_fill_end(ngx_http_sprox_fill_t *fill,
+    ngx_http_sprox_slice_end_e how, sprox_error_code_t failure)
 {
+    ngx_http_sprox_fetch_t  *f;
+
+    f = fill->fetch;
+
+    if (f) {
+        fill->fetch = NULL;
+        ngx_http_sprox_fetch_cancel(f);
+    }
+
+    fill->how = how;
+    fill->failure = failure;
+    fill->write.full = 0;
+
+    ngx_http_sprox_fill_leave(fill);
+
+    if (!fill->write.running) {
+        ngx_http_sprox_fill_free(fill);
+    }
+}
+
+
+void
+ngx_http_sprox_fill_free(ngx_http_sprox_fill_t *fill)
+{
+    ngx_http_sprox_fill_fail(fill, fill->how, fill->failure);
     ngx_http_sprox_fill_uncount(fill);
-    ngx_http_sprox_fetch_cancel(fill->fetch);
+
+    if (fill->joined.posted) {
+        ngx_delete_posted_event(&fill->joined);
+    }
+
+    ngx_destroy_pool(fill->pool);
 }
 
 
@@ -154,7 +228,8 @@ ngx_http_sprox_fill_start(ngx_http_sprox_spec_t *spec,
                                       object)
            != NGX_OK)
     {
-        ngx_http_sprox_fetch_cancel(fill->fetch);
+        ngx_http_sprox_fill_end(fill, NGX_HTTP_SPROX_SLICE_FAILED,
+                                SPROX_ERR_INTERNAL_ERROR);
         fill = NULL;
     }
 
@@ -192,6 +267,7 @@ ngx_http_sprox_fill_ask(ngx_http_sprox_fill_t *fill, off_t start, off_t end)
 
     f = fill->fetch;
 
+    fill->start = start;
     fill->offset = start;
     fill->end = end;
 
@@ -213,6 +289,7 @@ void
 ngx_http_sprox_fill_unread(ngx_http_sprox_fill_t *fill)
 {
     off_t                    there;
+    ngx_uint_t               keep;
     ngx_queue_t             *q;
     ngx_http_sprox_slice_t  *s, *first;
 
@@ -227,32 +304,62 @@ ngx_http_sprox_fill_unread(ngx_http_sprox_fill_t *fill)
         }
     }
 
-    first = ngx_queue_data(ngx_queue_head(&fill->slices),
-                           ngx_http_sprox_slice_t, queue);
+    /* those before have come already, and are being written */
 
-    there = first->head + first->tail - first->from;
+    first = ngx_http_sprox_fill_slice(fill);
 
-    if (!first->used && !sprox_plan_finish(there, first->length)) {
-        ngx_http_sprox_fill_fail(fill, NGX_HTTP_SPROX_SLICE_FAILED,
-                                 SPROX_ERR_SLOW_DOWN);
-        ngx_http_sprox_fill_stop(fill);
+    if (first == NULL) {
         return;
     }
 
-    for ( ;; ) {
+    there = fill->offset - first->start - first->from;
+
+    if (fill->head) {
+        there = fill->offset - first->start + first->length - first->from;
+    }
+
+    keep = first->used || sprox_plan_finish(there, first->length);
+
+    do {
         s = ngx_queue_data(ngx_queue_last(&fill->slices),
                            ngx_http_sprox_slice_t, queue);
 
-        if (s == first) {
-            break;
+        if (s == first && keep) {
+            return;
         }
 
         fill->cut = 1;
         fill->end = s->start;
 
-        ngx_http_sprox_slice_fail(s, NGX_HTTP_SPROX_SLICE_FAILED,
-                                  SPROX_ERR_SLOW_DOWN);
+        ngx_http_sprox_fill_give_up(fill, s, NGX_HTTP_SPROX_SLICE_FAILED,
+                                    SPROX_ERR_SLOW_DOWN);
+    } while (s != first);
+
+    ngx_http_sprox_fill_end(fill, NGX_HTTP_SPROX_SLICE_FAILED,
+                            SPROX_ERR_SLOW_DOWN);
+}
+
+
+/* The slice that the next byte is for; NULL: all came. */
+
+static ngx_http_sprox_slice_t *
+ngx_http_sprox_fill_slice(ngx_http_sprox_fill_t *fill)
+{
+    ngx_queue_t             *q;
+    ngx_http_sprox_slice_t  *s;
+
+    for (q = ngx_queue_head(&fill->slices);
+         q != ngx_queue_sentinel(&fill->slices);
+         q = ngx_queue_next(q))
+    {
+        s = ngx_queue_data(q, ngx_http_sprox_slice_t, queue);
+
+        if (fill->offset < s->start + (fill->head ? s->from : s->length)) {
+            return s;
+        }
     }
+
+    return NULL;
 }
 
 
@@ -277,9 +384,8 @@ ngx_http_sprox_fill_header(ngx_http_sprox_fetch_t *f)
                                  "the object was replaced meanwhile");
         (void) ngx_http_sprox_zone_put(fill->spec.origin, fill->spec.bucket,
                                        fill->spec.key, &object);
-        ngx_http_sprox_fill_fail(fill, NGX_HTTP_SPROX_SLICE_CHANGED,
-                                 SPROX_ERR_INTERNAL_ERROR);
-        ngx_http_sprox_fill_stop(fill);
+        ngx_http_sprox_fill_end(fill, NGX_HTTP_SPROX_SLICE_CHANGED,
+                                SPROX_ERR_INTERNAL_ERROR);
         return NGX_ERROR;
     }
 
@@ -288,9 +394,8 @@ ngx_http_sprox_fill_header(ngx_http_sprox_fetch_t *f)
     {
         ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, 0,
                       "the origin did not send the range that was asked for");
-        ngx_http_sprox_fill_fail(fill, NGX_HTTP_SPROX_SLICE_FAILED,
-                                 SPROX_ERR_BAD_GATEWAY);
-        ngx_http_sprox_fill_stop(fill);
+        ngx_http_sprox_fill_end(fill, NGX_HTTP_SPROX_SLICE_FAILED,
+                                SPROX_ERR_BAD_GATEWAY);
         return NGX_ERROR;
     }
 
@@ -326,75 +431,117 @@ ngx_http_sprox_fill_begin(ngx_http_sprox_fill_t *fill)
 
 
 static ngx_int_t
+ngx_http_sprox_fill_ready(ngx_http_sprox_fetch_t *f)
+{
+    return ngx_http_sprox_fill_room(f->data);
+}
+
+
+static ngx_int_t
 ngx_http_sprox_fill_body(ngx_http_sprox_fetch_t *f, u_char *p, size_t n)
 {
-    off_t                    off;
-    size_t                   part;
-    ngx_http_sprox_fill_t   *fill;
-    ngx_http_sprox_slice_t  *s;
+    ngx_int_t               rc;
+    ngx_uint_t              at_once;
+    ngx_http_sprox_fill_t  *fill;
 
     fill = f->data;
 
-    while (n) {
+    at_once = fill->offset == fill->start && n <= NGX_HTTP_SPROX_FILL_FIRST;
 
-        if (ngx_queue_empty(&fill->slices) || fill->offset >= fill->end) {
+    rc = ngx_http_sprox_fill_take(fill, &p, &n);
 
-            /* an origin without ranges sends more than is wanted */
+    if (rc == NGX_ERROR) {
+        ngx_http_sprox_fill_fail(fill, NGX_HTTP_SPROX_SLICE_UNKEPT,
+                                 SPROX_ERR_INTERNAL_ERROR);
 
-            ngx_http_sprox_fill_stop(fill);
+    } else {
+        rc = ngx_http_sprox_fill_flush(fill, at_once);
+
+        if (rc == NGX_ERROR) {
             return NGX_ERROR;
         }
 
-        s = ngx_queue_data(ngx_queue_head(&fill->slices),
-                           ngx_http_sprox_slice_t, queue);
+        /* an origin without ranges sends more than is wanted */
 
-        off = fill->offset - s->start;
-        part = ngx_min((off_t) n, (fill->head ? s->from : s->length) - off);
+        if (n == 0 && (!fill->cut || ngx_http_sprox_fill_slice(fill))) {
+            return rc;
+        }
+    }
+
+    ngx_http_sprox_fill_end(fill, NGX_HTTP_SPROX_SLICE_FAILED,
+                            SPROX_ERR_BAD_GATEWAY);
+
+    return NGX_ERROR;
+}
+
+
+/*
+ * Bytes into slices.  NGX_OK: all of them, but those behind the last slice,
+ * which are left in *p and *n; NGX_ERROR: they cannot be kept.
+ */
+
+static ngx_int_t
+ngx_http_sprox_fill_take(ngx_http_sprox_fill_t *fill, u_char **p, size_t *n)
+{
+    off_t                    offset;
+    size_t                   part;
+    ngx_http_sprox_slice_t  *s;
+
+    while (*n) {
+
+        s = ngx_http_sprox_fill_slice(fill);
+
+        if (s == NULL || fill->offset >= fill->end) {
+            return NGX_OK;
+        }
+
+        offset = fill->offset - s->start;
+        part = ngx_min((off_t) *n,
+                       (fill->head ? s->from : s->length) - offset);
 
         if ((!s->ready
              && ngx_http_sprox_slice_ready(s, &fill->spec, &fill->object,
-                                           f->log)
+                                           fill->fetch->log)
                 != NGX_OK)
-            || ngx_http_sprox_cache_write(&s->writer, p, part, off) != NGX_OK)
+            || ngx_http_sprox_fill_gather(fill, s, *p, part, offset)
+               != NGX_OK)
         {
-            ngx_http_sprox_fill_fail(fill, NGX_HTTP_SPROX_SLICE_UNKEPT,
-                                     SPROX_ERR_INTERNAL_ERROR);
-            ngx_http_sprox_fill_stop(fill);
             return NGX_ERROR;
         }
 
-        p += part;
-        n -= part;
+        *p += part;
+        *n -= part;
         fill->offset += part;
-
-        if (fill->head) {
-            s->head += part;
-
-        } else {
-            s->tail += part;
-        }
-
-        if (s->head == s->from && s->tail == s->length) {
-            ngx_http_sprox_slice_done(s, &fill->spec, f->log);
-            continue;
-        }
-
-        ngx_http_sprox_wake(&s->waiters);
-
-        if (s->tail == s->length && !fill->head) {
-
-            /* whole but for its head */
-
-            ngx_http_sprox_fill_head(fill, s);
-        }
-    }
-
-    if (fill->cut && ngx_queue_empty(&fill->slices)) {
-        ngx_http_sprox_fill_stop(fill);
-        return NGX_ERROR;
     }
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_sprox_fill_wrote(ngx_http_sprox_fill_t *fill,
+    ngx_http_sprox_slice_t *s, size_t n)
+{
+    if (fill->head) {
+        s->head += n;
+
+    } else {
+        s->tail += n;
+    }
+
+    if (s->head == s->from && s->tail == s->length) {
+        ngx_http_sprox_slice_done(s, &fill->spec, ngx_cycle->log);
+        return;
+    }
+
+    ngx_http_sprox_wake(&s->waiters);
+
+    if (s->tail == s->length && !fill->head) {
+
+        /* whole but for its head */
+
+        ngx_http_sprox_fill_head(fill, s);
+    }
 }
 
 
@@ -414,7 +561,8 @@ ngx_http_sprox_fill_head(ngx_http_sprox_fill_t *fill,
            != NGX_OK)
     {
         if (head) {
-            ngx_http_sprox_fetch_cancel(head->fetch);
+            ngx_http_sprox_fill_end(head, NGX_HTTP_SPROX_SLICE_FAILED,
+                                    SPROX_ERR_INTERNAL_ERROR);
         }
 
         ngx_http_sprox_slice_fail(s, NGX_HTTP_SPROX_SLICE_FAILED,
@@ -434,23 +582,22 @@ ngx_http_sprox_fill_head(ngx_http_sprox_fill_t *fill,
 static void
 ngx_http_sprox_fill_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
 {
-    sprox_object_t          absent;
-    ngx_http_sprox_fill_t  *fill;
+    sprox_object_t               absent;
+    ngx_http_sprox_fill_t       *fill;
+    ngx_http_sprox_slice_end_e   how;
 
     fill = f->data;
+    fill->fetch = NULL;
+    how = NGX_HTTP_SPROX_SLICE_FAILED;
 
     if (fill->probe) {
         ngx_http_sprox_probe_refused(f, rc);
-        return;
-    }
 
-    ngx_http_sprox_fill_uncount(fill);
+    } else if (ngx_http_sprox_fill_slice(fill) == NULL) {
 
-    if (ngx_queue_empty(&fill->slices)) {
-        return;
-    }
+        /* all came, and is written, or will be */
 
-    if (rc == NGX_DECLINED && (f->resp.status == 404
+    } else if (rc == NGX_DECLINED && (f->resp.status == 404
                                || f->resp.status == 410
                                || f->resp.status == 412
                                || f->resp.status == 416))
@@ -474,12 +621,10 @@ ngx_http_sprox_fill_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
                                               fill->spec.key);
         }
 
-        ngx_http_sprox_fill_fail(fill, NGX_HTTP_SPROX_SLICE_CHANGED,
-                                 SPROX_ERR_INTERNAL_ERROR);
-        return;
-    }
+        how = NGX_HTTP_SPROX_SLICE_CHANGED;
+        f->failure = SPROX_ERR_INTERNAL_ERROR;
 
-    if (rc == NGX_OK) {
+    } else if (rc == NGX_OK) {
         ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, 0,
                                  "the body is shorter than its range");
         f->failure = SPROX_ERR_BAD_GATEWAY;
@@ -490,20 +635,31 @@ ngx_http_sprox_fill_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
                      ? SPROX_ERR_SLOW_DOWN : SPROX_ERR_BAD_GATEWAY;
     }
 
-    ngx_http_sprox_fill_fail(fill, NGX_HTTP_SPROX_SLICE_FAILED, f->failure);
+    ngx_http_sprox_fill_end(fill, how, f->failure);
 }
 
 
 void
 ngx_http_sprox_fill_fail(ngx_http_sprox_fill_t *fill,
-    ngx_http_sprox_slice_end_e end, sprox_error_code_t failure)
+    ngx_http_sprox_slice_end_e how, sprox_error_code_t failure)
 {
     ngx_queue_t  *q;
 
     while (!ngx_queue_empty(&fill->slices)) {
         q = ngx_queue_head(&fill->slices);
-        ngx_http_sprox_slice_fail(ngx_queue_data(q, ngx_http_sprox_slice_t,
+        ngx_http_sprox_fill_give_up(fill, ngx_queue_data(q,
+                                                 ngx_http_sprox_slice_t,
                                                  queue),
-                                  end, failure);
+                                    how, failure);
     }
+}
+
+
+static void
+ngx_http_sprox_fill_give_up(ngx_http_sprox_fill_t *fill,
+    ngx_http_sprox_slice_t *s, ngx_http_sprox_slice_end_e how,
+    sprox_error_code_t failure)
+{
+    ngx_http_sprox_fill_forget(fill, s);
+    ngx_http_sprox_slice_fail(s, how, failure);
 }

@@ -78,11 +78,12 @@ struct ngx_http_sprox_slice_s {
     ngx_http_sprox_flight_t        flight;
     ngx_pool_t                    *pool;
     ngx_uint_t                     refs;
+    ngx_uint_t                     pieces;   /* held to be written */
     off_t                          start;    /* in the object */
     off_t                          length;
     off_t                          from;
-    off_t                          head;     /* bytes from 0 on */
-    off_t                          tail;     /* bytes up to here, after from */
+    off_t                          head;     /* bytes from 0 on, written */
+    off_t                          tail;     /* up to here, after from */
     ngx_http_sprox_cache_writer_t  writer;
     sprox_object_t                 object;   /* when ready; in pool */
     ngx_queue_t                    waiters;

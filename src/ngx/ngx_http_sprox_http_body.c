@@ -15,6 +15,7 @@
 
 
 static void ngx_http_sprox_http_wait(ngx_http_sprox_try_t *t);
+static void ngx_http_sprox_http_pause(ngx_http_sprox_try_t *t);
 static ngx_int_t ngx_http_sprox_http_take(ngx_http_sprox_try_t *t, u_char *p,
     size_t n);
 static ngx_int_t ngx_http_sprox_http_chunks(ngx_http_sprox_try_t *t, u_char *p,
@@ -41,6 +42,11 @@ ngx_http_sprox_http_read_body(ngx_http_sprox_try_t *t)
     buf = ngx_http_sprox_http_buffer(t->fetch->log);
 
     for (total = 0; total < NGX_HTTP_SPROX_RECV_TURN; total += n) {
+
+        if (ngx_http_sprox_fetch_ready(t->fetch) != NGX_OK) {
+            ngx_http_sprox_http_pause(t);
+            return;
+        }
 
         size = NGX_HTTP_SPROX_RECV_SIZE;
 
@@ -111,6 +117,23 @@ ngx_http_sprox_http_wait(ngx_http_sprox_try_t *t)
 }
 
 
+/* Until resume(); the origin may take its time meanwhile, as we do. */
+
+static void
+ngx_http_sprox_http_pause(ngx_http_sprox_try_t *t)
+{
+    ngx_event_t  *ev;
+
+    t->paused = 1;
+
+    ev = t->conn->connection->read;
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+}
+
+
 /* Bytes of the body to the owner; returns as he does. */
 
 static ngx_int_t
@@ -135,8 +158,7 @@ ngx_http_sprox_http_take(ngx_http_sprox_try_t *t, u_char *p, size_t n)
 ngx_int_t
 ngx_http_sprox_http_body(ngx_http_sprox_try_t *t, u_char *p, size_t n)
 {
-    ngx_int_t                rc;
-    ngx_connection_t        *c;
+    ngx_int_t  rc;
 
     if (t->fetch->resp.chunked) {
         return ngx_http_sprox_http_chunks(t, p, n);
@@ -168,13 +190,7 @@ ngx_http_sprox_http_body(ngx_http_sprox_try_t *t, u_char *p, size_t n)
     }
 
     if (rc == NGX_AGAIN) {
-        t->paused = 1;
-
-        c = t->conn->connection;
-
-        if (c->read->timer_set) {
-            ngx_del_timer(c->read);
-        }
+        ngx_http_sprox_http_pause(t);
     }
 
     return rc;
@@ -188,7 +204,6 @@ ngx_http_sprox_http_chunks(ngx_http_sprox_try_t *t, u_char *p, size_t n)
     size_t                   size;
     ngx_int_t                rc;
     ngx_buf_t                b;
-    ngx_connection_t        *c;
     ngx_http_sprox_fetch_t  *f;
 
     f = t->fetch;
@@ -256,13 +271,7 @@ ngx_http_sprox_http_chunks(ngx_http_sprox_try_t *t, u_char *p, size_t n)
         }
 
         if (rc == NGX_AGAIN) {
-            t->paused = 1;
-
-            c = t->conn->connection;
-
-            if (c->read->timer_set) {
-                ngx_del_timer(c->read);
-            }
+            ngx_http_sprox_http_pause(t);
 
             size = b.last - b.pos;
 
@@ -314,6 +323,11 @@ ngx_http_sprox_http_rest(ngx_event_t *ev)
     t = conn->user;
 
     c->read->handler = ngx_http_sprox_http_read;
+
+    if (ngx_http_sprox_fetch_ready(t->fetch) != NGX_OK) {
+        ngx_http_sprox_http_pause(t);
+        return;
+    }
 
     p = t->rest.pos;
     n = t->rest.last - p;

@@ -33,7 +33,6 @@ static ngx_int_t ngx_http_sprox_probe_missing(ngx_http_sprox_spec_t *spec,
     const sprox_object_t *object, uint64_t first, uint64_t *last,
     sprox_buf_t *key);
 static void ngx_http_sprox_probe_joined(ngx_event_t *ev);
-static void ngx_http_sprox_probe_forget(void *data);
 static void ngx_http_sprox_probe_end(ngx_http_sprox_probe_t *probe,
     ngx_http_sprox_probe_waiter_t *result);
 static void ngx_http_sprox_probe_deliver(ngx_http_sprox_probe_waiter_t *w,
@@ -232,7 +231,6 @@ ngx_http_sprox_probe_header(ngx_http_sprox_fetch_t *f)
     sprox_rc_t                      rc;
     ngx_uint_t                      stop, waited;
     sprox_object_t                  object;
-    ngx_pool_cleanup_t             *cln;
     sprox_content_range_t           range;
     ngx_http_sprox_fill_t          *fill;
     ngx_http_sprox_probe_t         *probe;
@@ -297,7 +295,8 @@ ngx_http_sprox_probe_header(ngx_http_sprox_fetch_t *f)
     ngx_http_sprox_probe_end(probe, &result);
 
     if (stop) {
-        ngx_http_sprox_fetch_cancel(f);
+        ngx_http_sprox_fill_end(fill, NGX_HTTP_SPROX_SLICE_FAILED,
+                                SPROX_ERR_INTERNAL_ERROR);
         return NGX_ERROR;
     }
 
@@ -309,12 +308,7 @@ ngx_http_sprox_probe_header(ngx_http_sprox_fetch_t *f)
 
     /* who waited in other workers may come, and is not seen coming */
 
-    cln = waited ? NULL : ngx_pool_cleanup_add(f->pool, 0);
-
-    if (cln) {
-        cln->handler = ngx_http_sprox_probe_forget;
-        cln->data = fill;
-
+    if (!waited) {
         fill->joined.handler = ngx_http_sprox_probe_joined;
         fill->joined.data = fill;
         fill->joined.log = f->log;
@@ -338,17 +332,6 @@ ngx_http_sprox_probe_joined(ngx_event_t *ev)
 
     if (!ngx_queue_empty(&fill->slices)) {
         ngx_http_sprox_fill_unread(fill);
-    }
-}
-
-
-static void
-ngx_http_sprox_probe_forget(void *data)
-{
-    ngx_http_sprox_fill_t *fill = data;
-
-    if (fill->joined.posted) {
-        ngx_delete_posted_event(&fill->joined);
     }
 }
 
@@ -410,8 +393,6 @@ ngx_http_sprox_probe_fill(ngx_http_sprox_fill_t *fill,
         rc = ngx_http_sprox_slice_look(spec, object, i, 0, &key, &s);
 
         if (rc == NGX_ERROR) {
-            ngx_http_sprox_fill_fail(fill, NGX_HTTP_SPROX_SLICE_FAILED,
-                                     SPROX_ERR_INTERNAL_ERROR);
             return NGX_ERROR;
         }
 
@@ -433,6 +414,7 @@ ngx_http_sprox_probe_fill(ngx_http_sprox_fill_t *fill,
         fill->end = ngx_min(s->start + s->length, (off_t) range->last + 1);
     }
 
+    fill->start = range->first;
     fill->offset = range->first;
     ngx_http_sprox_fill_begin(fill);
 

@@ -12,7 +12,8 @@
  *
  * A slice's pool (name, descriptor, temporary file) goes with the last
  * reference: one of each reader, one of its fill; of a remote slice, one of
- * the wait for the other worker.
+ * the wait for the other worker.  Pieces that a thread writes are no readers,
+ * but the pool, and in it the descriptor, waits for them.
  */
 
 #include "ngx_http_sprox_fill_private.h"
@@ -230,7 +231,11 @@ ngx_http_sprox_slice_unref(ngx_http_sprox_slice_t *s)
 
     if (s->refs == 0) {
         ngx_http_sprox_slice_forget(s);
-        ngx_destroy_pool(s->pool);
+
+        if (s->pieces == 0) {
+            ngx_destroy_pool(s->pool);
+        }
+
         return;
     }
 
@@ -243,6 +248,24 @@ ngx_http_sprox_slice_unref(ngx_http_sprox_slice_t *s)
 
     } else if (s->remote && !s->done) {
         ngx_http_sprox_slice_leave(s);
+    }
+}
+
+
+void
+ngx_http_sprox_slice_hold(ngx_http_sprox_slice_t *s)
+{
+    s->pieces++;
+}
+
+
+void
+ngx_http_sprox_slice_let(ngx_http_sprox_slice_t *s)
+{
+    s->pieces--;
+
+    if (s->pieces == 0 && s->refs == 0) {
+        ngx_destroy_pool(s->pool);
     }
 }
 
@@ -358,7 +381,7 @@ ngx_http_sprox_slice_wait(ngx_http_sprox_slice_t *s,
         ngx_queue_insert_tail(&s->waiters, &w->queue);
     }
 
-    if (s->fill) {
+    if (s->fill && s->fill->fetch) {
         ngx_http_sprox_fetch_hurry(s->fill->fetch);
     }
 }

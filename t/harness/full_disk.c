@@ -1,12 +1,15 @@
 /*
  * A disk that is full, for LD_PRELOAD: while the file named by FULL_DISK
  * exists, writes to files below the folder named by FULL_DISK_DIR fail; and
- * while the one named by HELD_DISK exists, they wait.
+ * while the one named by HELD_DISK exists, those by threads wait (an event
+ * loop would wait for ever); who does so makes a file of that name with
+ * ".held" behind it.
  */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,14 +37,32 @@ flagged(int fd, const char *name)
 }
 
 
+static void
+hold(int fd)
+{
+    int   made;
+    char  held[4096];
+
+    if (gettid() == getpid() || !flagged(fd, "HELD_DISK")) {
+        return;
+    }
+
+    snprintf(held, sizeof(held), "%s.held", getenv("HELD_DISK"));
+    made = open(held, O_CREAT|O_WRONLY, 0644);
+    close(made);
+
+    while (flagged(fd, "HELD_DISK")) {
+        usleep(1000);
+    }
+}
+
+
 ssize_t
 pwrite64(int fd, const void *buf, size_t size, off64_t offset)
 {
     static ssize_t (*next)(int, const void *, size_t, off64_t);
 
-    while (flagged(fd, "HELD_DISK")) {
-        usleep(1000);
-    }
+    hold(fd);
 
     if (flagged(fd, "FULL_DISK")) {
         errno = ENOSPC;

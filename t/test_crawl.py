@@ -446,3 +446,36 @@ def test_workers_that_are_killed_again_and_again(lake, origin):
     assert (job["state"], job["done"]) == ("done", len(keys))
     # each kill costs what was under way, at most a page in each lane
     assert len(pages(origin)) <= 30 + 2 * LANES + 7 * LANES
+
+
+# what is held
+
+def test_a_purged_object_stays_listed_and_is_asked_for(lake, origin):
+    """A region is complete without a crawl; an object of it that was purged
+    is asked for, also where nothing ever is, and is then as it was."""
+    fill(origin, 3, 0)
+    origin.put("bucket", "k000001", b"y" * 1000)
+    nginx, admin = lake(policy="list catalog; valid immutable;")
+    known = admin.wait_complete("lake")
+    reads = {"operation": re.compile("^(Get|Head)Object$")}
+    for _ in range(2):
+        assert nginx.get("/lake/k000001").body == b"y" * 1000
+    assert origin.count(**reads) == 1
+
+    for _ in range(2):
+        assert nginx.request("PURGE", "/lake/k000001").status == 200
+        now = admin.alias("lake")
+        assert (now["objects"], now["bytes"], now["complete"]) \
+            == (known["objects"], known["bytes"], True)
+        before = origin.count(**reads)
+        for _ in range(3):
+            assert nginx.get("/lake/k000001").body == b"y" * 1000
+        assert before < origin.count(**reads) <= before + 2
+
+    # another version takes its place
+    origin.put("bucket", "k000001", b"zz")
+    assert nginx.request("PURGE", "/lake/k000001").status == 200
+    assert nginx.get("/lake/k000001").body == b"zz"
+    now = admin.alias("lake")
+    assert (now["objects"], now["bytes"]) \
+        == (known["objects"], known["bytes"] - 998)

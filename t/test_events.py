@@ -15,6 +15,7 @@ import pytest
 from harness import events, wire
 from harness.admin import LOCATION
 from harness.events import Sender, created, records, removed
+from harness.listing import parse
 from harness.sprox import error_code, serve
 
 LONG_AGO = int(time.time()) - 1000      # of what is known before an event
@@ -161,9 +162,13 @@ def one_for_each_worker(nginx) -> dict:
 def test_lag(sprox, origin, record_property):
     """From an event that is sent to the answers of all workers."""
     put(origin, b"0")
-    nginx = sprox(workers=4, http_more="log_format w $pid;"
+    nginx = sprox(workers=4, aliases="sprox_alias bucket "
+                  "{ target store://bucket/; list catalog; }",
+                  http_more="log_format w $pid;"
                   "access_log @dir@/pids.log w;")
+    nginx.sender.wait_complete("bucket")
     clients = one_for_each_worker(nginx)
+    asked = len(origin.requests())
     told = []
     for n in range(1, 101):
         new = origin.put("bucket", "key", b"%d" % n)
@@ -172,14 +177,76 @@ def test_lag(sprox, origin, record_property):
         assert nginx.request("POST", "/_sprox/events", {}, message).status \
             == 200
         for client in clients.values():
+            page = parse(client.request("GET", "/bucket?list-type=2").body)
+            assert page.objects["key"]["ETag"] == new.etag
             answer = client.request("HEAD", "/bucket/key")
             assert answer["etag"] == new.etag
         told.append(time.perf_counter() - began)
+    assert origin.count(operation="ListObjectsV2") == 1     # the crawl
+    assert len(origin.requests()) - asked <= 100            # HEAD: headers
     told.sort()
     median, worst = told[len(told) // 2], told[-1]
     record_property("lag", f"median {median * 1000:.1f} ms, "
                     f"worst {worst * 1000:.1f} ms")
     assert median < 0.05, told
+
+
+# listings out of the catalog
+
+LISTED = "sprox_alias bucket { target store://bucket/; list catalog; }"
+
+
+def keys(nginx, query: str = "") -> list:
+    page = parse(nginx.get("/bucket?list-type=2" + query).body)
+    return page.items
+
+
+def test_listings_follow(sprox, origin):
+    for key in ("a/1", "a/2", "b"):
+        put(origin, b"old", key)
+    nginx = sprox(aliases=LISTED)
+    nginx.sender.wait_complete("bucket")
+    assert keys(nginx) == ["a/1", "a/2", "b"]
+    tell = nginx.sender.tell
+
+    new = origin.put("bucket", "c/1", b"new")
+    assert tell(created("bucket", "c/1", new)) == {"applied": 1}
+    origin.delete("bucket", "a/2")
+    assert tell(removed("bucket", "a/2")) == {"applied": 1}
+    changed = origin.put("bucket", "b", b"longer")
+    assert tell(created("bucket", "b", changed)) == {"applied": 1}
+
+    page = parse(nginx.get("/bucket?list-type=2").body)
+    assert page.keys == ["a/1", "b", "c/1"]
+    assert page.objects["b"]["Size"] == "6"
+    assert page.objects["b"]["ETag"] == changed.etag
+    assert keys(nginx, "&delimiter=/") == ["a/", "b", "c/"]
+    origin.delete("bucket", "c/1")
+    tell(removed("bucket", "c/1"))
+    assert keys(nginx, "&delimiter=/") == ["a/", "b"]
+    assert keys(nginx, "&prefix=c/") == []
+    assert nginx.sender.alias("bucket")["objects"] == 2
+    assert origin.count(operation="ListObjectsV2") == 1     # the crawl
+
+
+def test_what_is_in_doubt_is_listed_by_the_origin(sprox, origin):
+    """So that LIST and GET agree also while the store is asked."""
+    put(origin, b"old")
+    put(origin, b"z", "z")
+    nginx = sprox(aliases=LISTED)
+    nginx.sender.wait_complete("bucket")
+    assert keys(nginx) == ["key", "z"]
+    origin.script(method="HEAD", status=503)
+    new = origin.put("bucket", "key", b"new!")
+    told = events.minio("s3:ObjectCreated:Put", "bucket", "key", new)
+    assert nginx.sender.post(told)[0] == 503
+    page = parse(nginx.get("/bucket?list-type=2").body)
+    assert page.objects["key"]["ETag"] == new.etag
+    assert origin.count(operation="ListObjectsV2") == 2
+    # which has told of it: the catalog is right again
+    assert keys(nginx) == ["key", "z"]
+    assert nginx.get("/bucket/key").body == b"new!"
+    assert origin.count(operation="ListObjectsV2") == 2
 
 
 # who does not order: the store is asked

@@ -12,7 +12,7 @@ import pytest
 
 from clients import table
 from clients.engines import run, where
-from harness import wire
+from harness import events, sqs, wire
 from harness.listing import Lister
 from harness.nginx import ROOT
 from harness.pki import insecure
@@ -45,6 +45,8 @@ def fill(here, pki):
         (here / "etc/sprox" / name).symlink_to(source)
     (here / "etc/sprox/gcs.key").write_text(
         "credentials static GOOG1EXAMPLE secret;\n")
+    (here / "etc/sprox/admin.token").write_text("a-token-of-the-operator\n")
+    (here / "etc/sprox/admin.token").chmod(0o600)
     (here / "credentials").write_text(
         "[sales]\naws_access_key_id = AKIDSALES\n"
         "aws_secret_access_key = secret\n")
@@ -126,6 +128,33 @@ def test_run_directory(example):
                      {"Range": "bytes=1-2"}).body == b"ix"
     assert nginx.get("/photos/out").status == 404
     assert Lister(nginx.port, "photos").page().keys == ["2024/a b.jpg"]
+
+
+def test_run_events(example, origin):
+    queue = sqs.Queue("AKIDEXAMPLE", "secret")
+    origin.put("acme-lake", "t/a", b"old", modified=1700000000)
+    nginx = example("events", {
+        "region       eu-west-1;":
+            f"region eu-west-1; endpoint {origin.endpoint};",
+        "sqs://sqs.eu-west-1.amazonaws.com/123456789012/lake-events "
+        "origin=lake":
+            f"{queue.url} origin=lake tls=off"}).start()
+    admin = events.Sender(nginx, headers={
+        "Authorization": "Bearer a-token-of-the-operator"})
+    admin.wait_complete("lake")
+    assert nginx.get("/lake/t/a").body == b"old"
+
+    for number, how in enumerate((
+            queue.send, lambda told: admin.post(told)[0] == 200)):
+        new = origin.put("acme-lake", "t/a", b"new %d" % number)
+        more = origin.put("acme-lake", f"t/{number}", b"")
+        how(events.records(events.created("acme-lake", "t/a", new),
+                           events.created("acme-lake", f"t/{number}", more)))
+        queue.wait_empty()
+        assert nginx.get("/lake/t/a").body == b"new %d" % number
+    assert Lister(nginx.port, "lake").page().keys == ["t/0", "t/1", "t/a"]
+    assert origin.count(operation="ListObjectsV2") == 1
+    queue.stop()
 
 
 def test_run_gcs(example, origin):

@@ -13,6 +13,8 @@ import time
 import pytest
 
 from harness import snapshot
+from harness.admin import LOCATION
+from harness.events import Sender, created
 from harness.nginx import CONF
 from harness.sprox import HTTP, LOG, serve, wait_idle
 from harness.snapshot import Object
@@ -219,6 +221,27 @@ def test_a_purge_outlives_a_crash(sprox, origin, valid):
         assert nginx.get("/bucket/o0").body == BODY
     asked, = origin.requests(key="o0")
     assert asked.status == 304
+
+
+@pytest.mark.parametrize("valid", ["1h", "immutable"])
+def test_an_event_outlives_a_crash(sprox, origin, valid):
+    """Whoever sent it does not send it again."""
+    nginx = sprox(valid=valid, server_more=LOCATION)
+    for n in range(2):
+        assert nginx.get(f"/bucket/o{n}").body == BODY
+    wait_idle(nginx)
+    begin(nginx, nginx.stop)
+    new = origin.put("bucket", "o1", b"another")
+    assert sum(Sender(nginx).tell(created("bucket", "o1", new)).values()) == 1
+    assert snapshot.read(path(nginx))[0] == b"told"
+    begin(nginx, nginx.kill)
+    assert nginx.get("/bucket/o1").body == b"another"
+    assert nginx.get("/bucket/o0").body == BODY
+
+    # what tells nothing new marks nothing
+    begin(nginx, nginx.stop)
+    assert Sender(nginx).tell(created("bucket", "o1", new)) == {"known": 1}
+    assert snapshot.read(path(nginx))[0] == b"shut"
 
 
 def test_a_file_that_was_told_of_changes_is_doubted(sprox, origin):

@@ -97,6 +97,15 @@ ngx_http_sprox_stream_catalog(ngx_http_sprox_stream_t *s)
 
         rc = ngx_http_sprox_stream_walk(s, &walked);
 
+        if (rc == NGX_DECLINED) {
+
+            /* in doubt: what is shown must be what GET serves */
+
+            ngx_http_sprox_count_listing(s->alias, 0);
+            ngx_http_sprox_stream_forget(s);
+            s->walk = NULL;
+        }
+
         if (rc != NGX_OK) {
             return rc;
         }
@@ -202,7 +211,10 @@ ngx_http_sprox_stream_declined(ngx_http_sprox_stream_t *s, ngx_uint_t reason)
 }
 
 
-/* Some keys, taken under the lock and shown without it. */
+/*
+ * Some keys, taken under the lock and shown without it.  NGX_DECLINED: one
+ * of them is in doubt.
+ */
 
 static ngx_int_t
 ngx_http_sprox_stream_walk(ngx_http_sprox_stream_t *s, sprox_rc_t *rc)
@@ -230,6 +242,10 @@ ngx_http_sprox_stream_walk(ngx_http_sprox_stream_t *s, sprox_rc_t *rc)
 
     /* a space that is none: nothing was ever found there */
 
+    if (*rc == SPROX_INVALID) {
+        return NGX_DECLINED;
+    }
+
     if (*rc != SPROX_AGAIN && *rc != SPROX_DONE && *rc != SPROX_NOT_FOUND) {
         return NGX_ERROR;
     }
@@ -238,7 +254,10 @@ ngx_http_sprox_stream_walk(ngx_http_sprox_stream_t *s, sprox_rc_t *rc)
 }
 
 
-/* The text may move while it grows: strings are lengths until the end. */
+/*
+ * SPROX_INVALID: in doubt.  The text may move while it grows: strings are
+ * lengths until the end.
+ */
 
 static sprox_rc_t
 ngx_http_sprox_stream_visit(void *data, sprox_str_t key,
@@ -247,6 +266,10 @@ ngx_http_sprox_stream_visit(void *data, sprox_str_t key,
     ngx_http_sprox_list_step_t *step = data;
 
     sprox_list_item_t  *item;
+
+    if (object && object->doubted) {
+        return SPROX_INVALID;
+    }
 
     item = &step->items[step->n++];
     ngx_memzero(item, sizeof(sprox_list_item_t));

@@ -410,12 +410,20 @@ ngx_http_sprox_zone_event(ngx_http_sprox_origin_t *origin,
     uint32_t    space;
     sprox_rc_t  rc;
 
+    ngx_http_sprox_persist_tell();
+
     rc = ngx_http_sprox_zone_enter(origin, bucket, 1, &space);
 
     if (rc == SPROX_OK) {
         rc = sprox_event_apply_locked(ngx_http_sprox_catalog(), space, e,
                                       when);
         ngx_http_sprox_zone_leave();
+    }
+
+    /* it is not sent again: a crash must not take it back */
+
+    if (rc != SPROX_DONE) {
+        ngx_http_sprox_persist_mark();
     }
 
     return rc;

@@ -66,6 +66,16 @@ def program() -> str:
     return found
 
 
+def alive(pid: int) -> bool:
+    """Whether any thread of a process runs, who need not be our child."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+        threads = len(os.listdir(f"/proc/{pid}/task"))
+    except OSError:
+        return False
+    return threads > 1 or state.split()[0] not in "ZX"
+
+
 class Nginx:
     def __init__(self, folder: Path, http: str, *, main: str = "",
                  events: str = "", workers: int = 1, level: str = "info",
@@ -178,6 +188,9 @@ class Nginx:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
+            for pid in pids:            # their ports are free then
+                while alive(pid):
+                    time.sleep(0.01)
             self._output.close()
             self.process = None
 

@@ -48,9 +48,11 @@ class Versity:
     secret = "sprox/test+secret=0123456789"
 
     def __init__(self, folder: Path, *, tls: Optional[Certificate] = None,
-                 ca: Optional[Path] = None, region: str = "us-east-1"):
+                 ca: Optional[Path] = None, region: str = "us-east-1",
+                 port: int = 0, events: str = ""):
+        """events: a URL that it posts them to; it must be served by then."""
         self.dir, self.tls, self.ca, self.region = folder, tls, ca, region
-        self.port = free_port()
+        self.port = port or free_port()
         data = folder / "data"
         data.mkdir(parents=True)
         options = ["--port", f"127.0.0.1:{self.port}", "--region", region,
@@ -59,6 +61,8 @@ class Versity:
                    "--virtual-domain", "s3.test"]
         if tls:
             options += ["--cert", str(tls.cert), "--key", str(tls.key)]
+        if events:
+            options += ["--event-webhook-url", events]
         backend = ["posix", str(data)]
         if not has_xattr(data):
             side = folder / "sidecar"

@@ -607,7 +607,7 @@ REFUSED = [
     ("POST", "/bucket/key?uploads", 501), ("PATCH", "/bucket/key", 405),
     ("OPTIONS", "/bucket/key", 405),
     ("PROPFIND", "/bucket/", 405), ("COPY", "/bucket/key", 405),
-    ("PURGE", "/bucket", 405), ("HEAD", "/", 405), ("PURGE", "/", 405),
+    ("HEAD", "/", 405), ("PURGE", "/", 405),
 ] + [("GET", f"/bucket/key?{sub}", 501) for sub in (
     "acl", "tagging", "attributes", "torrent", "legal-hold", "retention",
     "uploadId=x", "select&select-type=2", "versionId=abc", "acl=")

@@ -301,6 +301,8 @@ LIMITS = {
     "message of events": "SPROX_EVENT_BODY_MAX",
     "records of a message of events": "SPROX_EVENT_RECORDS_MAX",
     "catalog's zone": "NGX_HTTP_SPROX_ZONE_MIN",
+    "what `list catalog` keeps of it": "SPROX_HELD_EIGHTHS",
+    "memory of purges of prefixes": "SPROX_BANS_SIZE_MAX",
 }
 
 

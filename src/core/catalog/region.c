@@ -147,7 +147,8 @@ sprox_region_hold(sprox_catalog_t *cat, uint32_t ref)
         return 0;
     }
 
-    max = SPROX_HELD_PART(cat->arena.end - cat->arena.first);
+    max = (uint64_t) (cat->arena.end - cat->arena.first)
+          * SPROX_HELD_EIGHTHS / 8;
 
     if (cat->held_units + sprox_zone_units(cat, ref) > max) {
         sprox_region_overflow(cat, space, key);

@@ -17,9 +17,9 @@
 #define SPROX_REGION_RELEASING  4    /* in the list of cat->releasing */
 #define SPROX_REGION_DROPPED    8    /* in no map; freed when released */
 
-/* What regions may hold of the memory for objects: the rest stays free for
-   what belongs to none. */
-#define SPROX_HELD_PART(units)  ((units) - (units) / 8)
+/* Of the memory for objects regions hold no more, so that what belongs to
+   none has room. */
+#define SPROX_HELD_EIGHTHS      7
 
 
 /* A region; its prefix follows.  A node of its space's map of regions. */

@@ -378,7 +378,8 @@ def test_one_crawl_for_all_that_lie_in_it(lake, origin):
     """But for who wants it more often."""
     fill(origin, 2100, 7)
     fill(origin, 20, under="d0001/e/")
-    gate = origin.hold(query="encoding-type=url&list-type=2&max-keys=1000")
+    gate = origin.hold(query="encoding-type=url&fetch-owner=true"
+                             "&list-type=2&max-keys=1000")
     _, admin = lake(aliases=NESTED)
     gate.wait()
     assert "alias \"lake\", whose target it lies in" \

@@ -5,11 +5,14 @@ itself would give, and the origin's where the catalog is not complete.
 
 import json
 import random
+import re
+from datetime import timezone
 from urllib.parse import quote
 
 import pytest
 
 from harness import s3xml
+from harness.admin import Admin
 from harness.listing import Lister, expected, parse
 from test_list import HOSTILE, generated, put
 
@@ -144,6 +147,113 @@ def test_fields(sprox, origin):
         "StorageClass": "STANDARD_IA"}
     assert page.objects["parts"]["ETag"].endswith('-2"')
     assert page.objects["empty"]["Size"] == "0"
+
+
+# owners, of which version 1 always tells
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_owner(sprox, origin, version):
+    """One of all: told out of the catalog, also of what came since."""
+    for key in ("a/1", "a/2", "b"):
+        origin.put("bucket", key, b"x", owner="f00d")
+    nginx = sprox(BOTH.replace("list catalog", "list catalog; valid 0"))
+    complete(nginx)
+    wanted = {} if version == 1 else {"list_type": 2, "fetch_owner": "true"}
+    asked = listings(origin)
+    for params in ({}, {"delimiter": "/"}, {"prefix": "a/"},
+                   {"encoding_type": "url", "max_keys": 1}):
+        page = same(nginx, **wanted, **params)
+        assert page.count(b"<Owner><ID>f00d</ID>"
+                          b"<DisplayName>F00D</DisplayName></Owner>") \
+            == page.count(b"<Contents>") > 0
+        asked += 1                          # by alias `ori`
+    assert b"<Owner>" not in same(nginx, list_type=2)
+    asked += 1
+
+    origin.put("bucket", "c", b"new", owner="f00d")
+    assert nginx.get("/cat/c").body == b"new"
+    assert raw(nginx, "cat", **wanted).count(b"<ID>f00d</ID>") == 4
+    assert listings(origin) == asked
+
+
+def test_several_owners(sprox, origin):
+    """The origin tells; in one line of the log, and without owners not."""
+    for number, owner in enumerate(("f00d", "", "f00d", "cafe")):
+        origin.put("bucket", f"{number}", b"x", owner=owner)
+    nginx = sprox()
+    complete(nginx)
+    for _ in range(2):
+        asked = listings(origin)
+        for wanted in ({}, {"list_type": 2, "fetch_owner": "true"}):
+            page = same(nginx, **wanted)
+            assert page.count(b"<ID>f00d</ID>") == 2
+            assert page.count(b"<ID>cafe</ID>") == 1
+        assert listings(origin) == asked + 4
+        assert Lister(nginx.port, "cat").all() == ["0", "1", "2", "3"]
+        assert not parse(raw(nginx, "cat", prefix="none")).items
+        assert listings(origin) == asked + 4
+    assert nginx.log().count("listings with owners come from the origin and "
+                             "not from the catalog") == 1
+
+
+def test_owners_change(sprox, origin):
+    """With a crawl; a second owner from the moment it is seen on."""
+    origin.put("bucket", "a", b"x", owner="f00d")
+    origin.put("bucket", "b", b"x", owner="f00d")
+    nginx = sprox()
+    complete(nginx)
+
+    def crawl() -> int:
+        admin = Admin(nginx)
+        admin.wait(admin.crawl("cat")["id"], "done")
+        return listings(origin)
+
+    origin.put("bucket", "b", b"x", owner="cafe")
+    asked = crawl()
+    assert raw(nginx, "cat").count(b"<ID>cafe</ID>") == 1
+    assert listings(origin) == asked + 1
+    origin.put("bucket", "a", b"x", owner="cafe")
+    asked = crawl()
+    assert raw(nginx, "cat").count(b"<ID>cafe</ID>") == 2
+    assert listings(origin) == asked
+
+
+@pytest.mark.parametrize("params", [
+    {}, {"list_type": 2, "fetch_owner": "true"}, {"delimiter": "/"},
+    {"list_type": 2, "encoding_type": "url"}])
+def test_real_store(sprox, versity, bucket, params):
+    """As versitygw itself lists, which tells owners and storage classes."""
+    versity.put(bucket, {"a/1": b"1", "a/2": b"", "b c/ü+%": b"333", "d": b"4"})
+    nginx = sprox(BOTH.replace("bucket", bucket), endpoint=versity.endpoint,
+                  credentials=f"static {versity.access} {versity.secret}")
+    complete(nginx)
+    before = listings(versity.journal)
+    page = parse(same(nginx, **params))
+    assert listings(versity.journal) == before + 1      # alias `ori`
+
+    client = versity.client()
+    if "list_type" in params:
+        direct = client.list_objects_v2(
+            Bucket=bucket, FetchOwner="fetch_owner" in params)
+    else:
+        direct = client.list_objects(
+            Bucket=bucket, Delimiter=params.get("delimiter", ""))
+    found = {item["Key"]: item for item in direct["Contents"]}
+    assert page.keys == sorted(found, key=s3xml.order)
+    for key, item in found.items():
+        told = page.objects[key]
+        assert int(told["Size"]) == item["Size"]
+        assert told["ETag"] == item["ETag"]
+        assert told["LastModified"] \
+            == f"{item['LastModified'].astimezone(timezone.utc):%FT%T}.000Z"
+        assert told["StorageClass"] == item["StorageClass"]
+        assert ("Owner" in told) == ("Owner" in item) \
+            == (params.get("list_type") != 2 or "fetch_owner" in params)
+    owners = re.findall(b"<Owner><ID>([^<]*)</ID></Owner>",
+                        raw(nginx, "cat", **params))
+    assert [owner.decode() for owner in owners] \
+        == [found[key]["Owner"]["ID"] for key in page.keys
+            if "Owner" in found[key]]
 
 
 # templates and merges

@@ -122,6 +122,8 @@ struct ngx_http_sprox_alias_s {
 
     /* of this worker */
     ngx_uint_t                list_from;     /* see _list_private.h; 0: none */
+    unsigned                  list_owners:1; /* it was said that owners come
+                                                from the origin */
 };
 
 

@@ -33,6 +33,8 @@ static ngx_int_t ngx_http_sprox_crawl_fetch(ngx_http_sprox_crawl_lane_t *lane,
     sprox_list_item_pt item);
 static sprox_rc_t ngx_http_sprox_crawl_item(void *data,
     const sprox_list_item_t *item);
+static void ngx_http_sprox_crawl_owner(ngx_http_sprox_crawl_t *crawl,
+    const sprox_list_item_t *item);
 static sprox_rc_t ngx_http_sprox_crawl_place(void *data,
     const sprox_list_item_t *item);
 static ngx_int_t ngx_http_sprox_crawl_header(ngx_http_sprox_fetch_t *f);
@@ -82,6 +84,7 @@ ngx_http_sprox_crawl_lane_ask(ngx_http_sprox_crawl_lane_t *lane)
 
     f = lane->fetch;
     f->req.prefix = lane->crawl->job->prefix;
+    f->req.fetch_owner = 1;
 
     if (lane->token.len) {
         f->req.token = sprox_buf_get(&lane->token);
@@ -220,6 +223,8 @@ ngx_http_sprox_crawl_item(void *data, const sprox_list_item_t *item)
         return SPROX_INVALID;
     }
 
+    ngx_http_sprox_crawl_owner(lane->crawl, item);
+
     lane->rc = ngx_http_sprox_list_teach(job->origin, job->bucket, item,
                                          lane->sent);
 
@@ -239,6 +244,50 @@ ngx_http_sprox_crawl_item(void *data, const sprox_list_item_t *item)
     }
 
     return SPROX_OK;
+}
+
+
+/*
+ * Only where it differs from the last one; before the object is listed.
+ * What cannot be remembered here is told again.
+ */
+
+static void
+ngx_http_sprox_crawl_owner(ngx_http_sprox_crawl_t *crawl,
+    const sprox_list_item_t *item)
+{
+    u_char                *p;
+    sprox_rc_t             rc;
+    sprox_owner_t          owner;
+    ngx_http_sprox_job_t  *job;
+
+    if (crawl->owners
+        || (crawl->owned && sprox_str_eq(item->owner_id, crawl->owner.id)
+            && sprox_str_eq(item->owner_name, crawl->owner.name)))
+    {
+        return;
+    }
+
+    job = crawl->job;
+    owner.id = item->owner_id;
+    owner.name = item->owner_name;
+
+    rc = ngx_http_sprox_zone_region_owner(job->origin, job->bucket,
+                                          job->prefix, crawl->region,
+                                          crawl->began, &owner);
+
+    crawl->owners = (rc == SPROX_DONE);
+    crawl->owned = (rc == SPROX_OK);
+
+    if (crawl->owned) {
+        p = crawl->owner_buf;
+
+        crawl->owner.id = sprox_str_make(p, owner.id.len);
+        p = ngx_cpymem(p, owner.id.data, owner.id.len);
+
+        crawl->owner.name = sprox_str_make(p, owner.name.len);
+        ngx_memcpy(p, owner.name.data, owner.name.len);
+    }
 }
 
 

@@ -71,6 +71,10 @@ struct ngx_http_sprox_crawl_s {
     uint64_t                    total;         /* 0: not known */
     uint64_t                    pages;
     uint64_t                    removed;
+    sprox_owner_t               owner;         /* that was told last */
+    u_char                      owner_buf[SPROX_OWNER_BUF];
+    unsigned                    owned:1;       /* one was told */
+    unsigned                    owners:1;      /* there are several */
     sprox_buf_t                 cursor;        /* scratch */
     ngx_http_sprox_crawl_lane_t lanes[NGX_HTTP_SPROX_CRAWL_LANES];
 };

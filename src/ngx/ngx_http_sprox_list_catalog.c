@@ -38,6 +38,7 @@ typedef struct {
 } ngx_http_sprox_list_step_t;
 
 
+static ngx_int_t ngx_http_sprox_stream_decline(ngx_http_sprox_stream_t *s);
 static sprox_str_t ngx_http_sprox_stream_after(ngx_http_sprox_stream_t *s);
 static ngx_int_t ngx_http_sprox_stream_covered(ngx_http_sprox_stream_t *s);
 static void ngx_http_sprox_stream_declined(ngx_http_sprox_stream_t *s,
@@ -47,6 +48,7 @@ static ngx_int_t ngx_http_sprox_stream_walk(ngx_http_sprox_stream_t *s,
 static sprox_rc_t ngx_http_sprox_stream_visit(void *data, sprox_str_t key,
     const sprox_object_t *object);
 static ngx_int_t ngx_http_sprox_stream_show(ngx_http_sprox_stream_t *s);
+static ngx_int_t ngx_http_sprox_stream_owners(ngx_http_sprox_stream_t *s);
 static void ngx_http_sprox_stream_again(ngx_event_t *ev);
 
 
@@ -61,7 +63,7 @@ static const char  *ngx_http_sprox_list_reasons[] = {
     NULL,
     "it is not complete yet",
     "its last crawl is too long ago for \"reload\"",
-    "it does not tell owners"
+    "it does not know one owner of all objects"
 };
 
 
@@ -90,9 +92,7 @@ ngx_http_sprox_stream_catalog(ngx_http_sprox_stream_t *s)
         /* a crawl may find out at any time that there is no room */
 
         if (ngx_http_sprox_stream_covered(s) != NGX_OK) {
-            ngx_http_sprox_stream_forget(s);
-            s->walk = NULL;
-            return NGX_DECLINED;
+            return ngx_http_sprox_stream_decline(s);
         }
 
         rc = ngx_http_sprox_stream_walk(s, &walked);
@@ -102,8 +102,7 @@ ngx_http_sprox_stream_catalog(ngx_http_sprox_stream_t *s)
             /* in doubt: what is shown must be what GET serves */
 
             ngx_http_sprox_count_listing(s->alias, 0);
-            ngx_http_sprox_stream_forget(s);
-            s->walk = NULL;
+            return ngx_http_sprox_stream_decline(s);
         }
 
         if (rc != NGX_OK) {
@@ -112,18 +111,41 @@ ngx_http_sprox_stream_catalog(ngx_http_sprox_stream_t *s)
 
         if (walked != SPROX_AGAIN || s->nitems > s->listing->req.max_keys) {
             s->more |= (walked == SPROX_AGAIN);
-            ngx_http_sprox_count_listing(s->alias, 1);
-            return NGX_OK;
+            break;
         }
     }
 
-    s->again.handler = ngx_http_sprox_stream_again;
-    s->again.data = s;
-    s->again.log = ngx_cycle->log;
+    if (n == NGX_HTTP_SPROX_LIST_STEPS) {
+        s->again.handler = ngx_http_sprox_stream_again;
+        s->again.data = s;
+        s->again.log = ngx_cycle->log;
 
-    ngx_post_event(&s->again, &ngx_posted_next_events);
+        ngx_post_event(&s->again, &ngx_posted_next_events);
 
-    return NGX_AGAIN;
+        return NGX_AGAIN;
+    }
+
+    rc = ngx_http_sprox_stream_owners(s);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_sprox_stream_decline(s);
+    }
+
+    if (rc == NGX_OK) {
+        ngx_http_sprox_count_listing(s->alias, 1);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_stream_decline(ngx_http_sprox_stream_t *s)
+{
+    ngx_http_sprox_stream_forget(s);
+    s->walk = NULL;
+
+    return NGX_DECLINED;
 }
 
 
@@ -191,22 +213,38 @@ ngx_http_sprox_stream_covered(ngx_http_sprox_stream_t *s)
 }
 
 
-/* One line for each time that the source changes, not for each listing. */
+/*
+ * One line for each time that the source changes, not for each listing; and
+ * one in all for those that tell owners: others may come from elsewhere.
+ */
 
 static void
 ngx_http_sprox_stream_declined(ngx_http_sprox_stream_t *s, ngx_uint_t reason)
 {
     ngx_http_sprox_count_listing(s->alias, 0);
 
-    if (s->alias->list_from == reason) {
-        return;
+    if (reason == NGX_HTTP_SPROX_LIST_OWNERS) {
+
+        if (s->alias->list_owners) {
+            return;
+        }
+
+        s->alias->list_owners = 1;
+
+    } else {
+
+        if (s->alias->list_from == reason) {
+            return;
+        }
+
+        s->alias->list_from = reason;
     }
 
-    s->alias->list_from = reason;
-
     ngx_log_error(NGX_LOG_NOTICE, s->listing->request->connection->log, 0,
-                  "sprox: alias \"%V\": listings come from the origin and not "
+                  "sprox: alias \"%V\": %s come from the origin and not "
                   "from the catalog: %s", &s->alias->pattern,
+                  reason == NGX_HTTP_SPROX_LIST_OWNERS
+                  ? "listings with owners" : "listings",
                   ngx_http_sprox_list_reasons[reason]);
 }
 
@@ -320,6 +358,56 @@ ngx_http_sprox_stream_show(ngx_http_sprox_stream_t *s)
         if (ngx_http_sprox_stream_item(s, item) != SPROX_OK) {
             return NGX_ERROR;
         }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Whose the objects are, where the listing is to tell it.  NGX_OK;
+ * NGX_DECLINED: not all are the same one's.
+ */
+
+static ngx_int_t
+ngx_http_sprox_stream_owners(ngx_http_sprox_stream_t *s)
+{
+    u_char         buf[SPROX_OWNER_BUF];
+    ngx_uint_t     i;
+    sprox_mem_t   *mem;
+    sprox_owner_t  owner;
+
+    if (!s->listing->req.fetch_owner) {
+        return NGX_OK;
+    }
+
+    for (i = 0; i < s->nitems && s->items[i].is_prefix; i++) { /* void */ }
+
+    if (i == s->nitems) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_sprox_zone_owner(s->alias->origin,
+                                  sprox_buf_get(&s->ask.bucket),
+                                  sprox_buf_get(&s->ask.prefix), &owner, buf)
+        != SPROX_OK)
+    {
+        ngx_http_sprox_stream_declined(s, NGX_HTTP_SPROX_LIST_OWNERS);
+        return NGX_DECLINED;
+    }
+
+    mem = &s->listing->ctx->mem;
+
+    owner.id = sprox_str_dup(mem, owner.id);
+    owner.name = sprox_str_dup(mem, owner.name);
+
+    if (owner.id.data == NULL || owner.name.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    for ( /* void */ ; i < s->nitems; i++) {
+        s->items[i].owner_id = owner.id;
+        s->items[i].owner_name = owner.name;
     }
 
     return NGX_OK;

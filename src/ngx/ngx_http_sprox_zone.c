@@ -586,6 +586,46 @@ ngx_http_sprox_zone_covered(ngx_http_sprox_origin_t *origin,
 
 
 sprox_rc_t
+ngx_http_sprox_zone_region_owner(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, uint32_t id, int64_t crawled,
+    const sprox_owner_t *owner)
+{
+    uint32_t    space;
+    sprox_rc_t  rc;
+
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_region_owner_locked(ngx_http_sprox_catalog(), space,
+                                               prefix, id, crawled, owner);
+        ngx_http_sprox_zone_leave();
+    }
+
+    return rc;
+}
+
+
+sprox_rc_t
+ngx_http_sprox_zone_owner(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, sprox_owner_t *owner,
+    uint8_t *buf)
+{
+    uint32_t    space;
+    sprox_rc_t  rc;
+
+    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
+
+    if (rc == SPROX_OK) {
+        rc = sprox_catalog_owner_locked(ngx_http_sprox_catalog(), space,
+                                        prefix, owner, buf);
+        ngx_http_sprox_zone_leave();
+    }
+
+    return rc;
+}
+
+
+sprox_rc_t
 ngx_http_sprox_zone_sweep(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_catalog_cursor_t *cursor, sprox_str_t upto,
     int64_t before, size_t n, uint64_t *removed)

@@ -84,6 +84,14 @@ sprox_rc_t ngx_http_sprox_zone_region_drop(ngx_http_sprox_origin_t *origin,
 sprox_rc_t ngx_http_sprox_zone_covered(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_str_t prefix, int64_t *crawled);
 
+/* See sprox_catalog_region_owner_locked() and sprox_catalog_owner_locked(). */
+sprox_rc_t ngx_http_sprox_zone_region_owner(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, uint32_t id, int64_t crawled,
+    const sprox_owner_t *owner);
+sprox_rc_t ngx_http_sprox_zone_owner(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, sprox_owner_t *owner,
+    uint8_t *buf);
+
 /* Steps: of NGX_HTTP_SPROX_ZONE_STEP records at most. */
 sprox_rc_t ngx_http_sprox_zone_release(size_t n);
 sprox_rc_t ngx_http_sprox_zone_sweep(ngx_http_sprox_origin_t *origin,

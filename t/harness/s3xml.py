@@ -85,6 +85,7 @@ def listing(bucket: str, objects: dict, keys: list, query: dict,
     bad parameter.
     """
     v2 = query.get("list-type") == "2"
+    owners = not v2 or query.get("fetch-owner") == "true"
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
     encoding = query.get("encoding-type", "")
     if encoding not in ("", "url"):
@@ -135,6 +136,9 @@ def listing(bucket: str, objects: dict, keys: list, query: dict,
             out.append("<Contents>" + tag("Key", name(key))
                        + tag("LastModified", iso_time(obj.modified))
                        + tag("ETag", obj.etag) + tag("Size", obj.size)
+                       + ("<Owner>" + tag("ID", obj.owner)
+                          + tag("DisplayName", obj.owner.upper()) + "</Owner>"
+                          if owners and obj.owner else "")
                        + tag("StorageClass", obj.storage_class)
                        + "</Contents>")
     for key, is_prefix in result.items:

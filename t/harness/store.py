@@ -29,6 +29,7 @@ class Object:
     meta: dict = field(default_factory=dict)
     headers: dict = field(default_factory=dict)
     storage_class: str = "STANDARD"
+    owner: str = ""                     # listings tell it, if asked to
     version_id: str = ""
     parts: tuple = ()                   # sizes, for ?partNumber=
     generation: int = 0                 # GCS

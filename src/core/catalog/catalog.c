@@ -12,9 +12,9 @@
  *     |
  *     +-- newest <-> ... <-> oldest, through all records of all spaces
  *
- * Spaces and regions are not evicted and therefore lie apart: immovable
- * blocks in the arena would keep it from ever joining into one.  Bans, see
- * ban.c, outlive everything else.
+ * Spaces, regions and owners (see owner.c) are not evicted and therefore lie
+ * apart: immovable blocks in the arena would keep it from ever joining into
+ * one.  Bans, see ban.c, outlive everything else.
  *
  * The mark: `changing` is 1 while links are not whole.  A process that is
  * killed then leaves it so (what it stored before, it stored in order: a
@@ -81,6 +81,9 @@ format(sprox_catalog_t *cat)
     cat->regions_free = 0;
     cat->releasing = 0;
     cat->release_len = 0;
+
+    cat->owners_root = 0;
+    cat->owners_n = 0;
 
     sprox_arena_init(cat, &cat->arena, cat->spaces_end, units - 1);
 }

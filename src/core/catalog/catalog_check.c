@@ -281,6 +281,12 @@ check_region(sprox_catalog_t *cat, const sprox_space_t *space,
         return "catalog: the counts of a region are wrong";
     }
 
+    if (!sprox_owner_valid(cat, sprox_region_owner(region)->owner)
+        || !sprox_owner_valid(cat, sprox_region_owner(region)->seen))
+    {
+        return "catalog: the owner of a region is none";
+    }
+
     if (region->node.flags & SPROX_REGION_COMPLETE) {
         tally->complete++;
 

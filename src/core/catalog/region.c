@@ -416,7 +416,8 @@ sprox_catalog_region_open_locked(sprox_catalog_t *cat, uint32_t number,
         return SPROX_LIMIT;
     }
 
-    units = (uint32_t) SPROX_UNITS(sizeof(sprox_region_node_t) + prefix.len);
+    units = (uint32_t) SPROX_UNITS(sizeof(sprox_region_node_t) + prefix.len
+                                   + sizeof(sprox_region_owner_t));
 
     sprox_zone_mark(cat);
 
@@ -436,6 +437,8 @@ sprox_catalog_region_open_locked(sprox_catalog_t *cat, uint32_t number,
     region->space = number;
     region->opened = ++cat->openings;
 
+    memset(sprox_region_owner(region), 0, sizeof(sprox_region_owner_t));
+
     if (prefix.len) {
         memcpy(region + 1, prefix.data, prefix.len);
     }
@@ -451,10 +454,8 @@ sprox_catalog_region_open_locked(sprox_catalog_t *cat, uint32_t number,
 }
 
 
-/* The region of that very prefix. */
-
-static sprox_region_node_t *
-find(sprox_catalog_t *cat, uint32_t number, sprox_str_t prefix)
+sprox_region_node_t *
+sprox_region_of(sprox_catalog_t *cat, uint32_t number, sprox_str_t prefix)
 {
     uint32_t           ref;
     sprox_space_t     *space;
@@ -502,7 +503,7 @@ sprox_catalog_region_get_locked(sprox_catalog_t *cat, uint32_t number,
 {
     sprox_region_node_t  *node;
 
-    node = find(cat, number, prefix);
+    node = sprox_region_of(cat, number, prefix);
     if (node == NULL) {
         return SPROX_NOT_FOUND;
     }
@@ -553,7 +554,7 @@ sprox_catalog_region_complete_locked(sprox_catalog_t *cat, uint32_t number,
 {
     sprox_region_node_t  *region;
 
-    region = find(cat, number, prefix);
+    region = sprox_region_of(cat, number, prefix);
 
     if (region == NULL || region->opened != id
         || crawled < region->outdated)
@@ -571,6 +572,7 @@ sprox_catalog_region_complete_locked(sprox_catalog_t *cat, uint32_t number,
         || region->crawled < crawled)
     {
         region->crawled = crawled;
+        sprox_owner_done(region, crawled);
     }
 
     set_complete(cat, region, 1);
@@ -587,7 +589,7 @@ sprox_catalog_region_incomplete_locked(sprox_catalog_t *cat, uint32_t number,
 {
     sprox_region_node_t  *region;
 
-    region = find(cat, number, prefix);
+    region = sprox_region_of(cat, number, prefix);
     if (region == NULL) {
         return SPROX_NOT_FOUND;
     }
@@ -676,40 +678,54 @@ sprox_catalog_region_drop_locked(sprox_catalog_t *cat, uint32_t number,
 }
 
 
-sprox_rc_t
-sprox_catalog_covered_locked(sprox_catalog_t *cat, uint32_t number,
-    sprox_str_t prefix, int64_t *crawled)
+sprox_region_node_t *
+sprox_region_known(sprox_catalog_t *cat, uint32_t number, sprox_str_t prefix)
 {
     size_t                len;
     int64_t               banned;
-    sprox_rc_t            rc;
     sprox_space_t        *space;
-    sprox_region_node_t  *region;
-
-    sprox_zone_enter(cat);
+    sprox_region_node_t  *region, *known;
 
     space = sprox_zone_space(cat, number);
     if (space == NULL) {
-        return SPROX_NOT_FOUND;
+        return NULL;
     }
 
     banned = sprox_ban_latest(cat, sprox_node_key(&space->node), prefix);
 
-    rc = SPROX_NOT_FOUND;
+    known = NULL;
     len = prefix.len + 1;
 
     for ( ;; ) {
         region = holder(cat, space, prefix, &len);
         if (region == NULL) {
-            return rc;
+            return known;
         }
 
         if ((region->node.flags & SPROX_REGION_COMPLETE)
             && region->crawled >= banned
-            && (rc != SPROX_OK || region->crawled > *crawled))
+            && (known == NULL || region->crawled > known->crawled))
         {
-            *crawled = region->crawled;
-            rc = SPROX_OK;
+            known = region;
         }
     }
+}
+
+
+sprox_rc_t
+sprox_catalog_covered_locked(sprox_catalog_t *cat, uint32_t number,
+    sprox_str_t prefix, int64_t *crawled)
+{
+    sprox_region_node_t  *region;
+
+    sprox_zone_enter(cat);
+
+    region = sprox_region_known(cat, number, prefix);
+    if (region == NULL) {
+        return SPROX_NOT_FOUND;
+    }
+
+    *crawled = region->crawled;
+
+    return SPROX_OK;
 }

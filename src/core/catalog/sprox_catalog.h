@@ -33,6 +33,12 @@
 #define SPROX_VERSION_MAX         1024   /* of a version id; S3's own limit */
 #define SPROX_SEQUENCER_MAX       64     /* of an event's sequencer */
 
+#define SPROX_OWNER_MAX           256    /* of an owner's id, and of its name */
+#define SPROX_OWNERS_MAX          64     /* different ones of all regions */
+
+/* A buffer of this size holds the strings of any owner. */
+#define SPROX_OWNER_BUF           (2 * SPROX_OWNER_MAX)
+
 /* A buffer of this size holds the strings of any object. */
 #define SPROX_OBJECT_BUF          (SPROX_HEADERS_MAX + 2048)
 
@@ -285,6 +291,40 @@ sprox_rc_t sprox_catalog_regions_locked(sprox_catalog_t *cat, uint32_t space,
  */
 sprox_rc_t sprox_catalog_covered_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_str_t prefix, int64_t *crawled);
+
+
+/*
+ * Whose objects are: listings tell it when they are asked to.  It is kept
+ * once for a region, of which most have one owner.  What others than crawls
+ * tell of is taken for that owner's as well, until the next crawl.
+ */
+
+typedef struct {
+    sprox_str_t  id;                /* empty: the store tells none */
+    sprox_str_t  name;              /* may be empty */
+} sprox_owner_t;
+
+/*
+ * A crawl of the region, which began at `crawled` after open() gave that id,
+ * has found an object of that owner, and will put it.  With complete() this
+ * is what is known of the region's owner; one that is another than what was
+ * known by then makes them several at once.
+ *
+ * SPROX_OK; SPROX_DONE: this crawl has found several, or one that cannot be
+ * kept, and need not tell of any more; SPROX_NOT_FOUND: it is another
+ * opening, or a later crawl tells.
+ */
+sprox_rc_t sprox_catalog_region_owner_locked(sprox_catalog_t *cat,
+    uint32_t space, sprox_str_t prefix, uint32_t id, int64_t crawled,
+    const sprox_owner_t *owner);
+
+/*
+ * The owner of all objects of a prefix that is covered().  Its strings are
+ * copied into buf (at least SPROX_OWNER_BUF bytes).  SPROX_OK, or
+ * SPROX_NOT_FOUND: there are several, or nobody told of any.
+ */
+sprox_rc_t sprox_catalog_owner_locked(sprox_catalog_t *cat, uint32_t space,
+    sprox_str_t prefix, sprox_owner_t *owner, uint8_t *buf);
 
 
 /*

@@ -22,7 +22,10 @@
 #define SPROX_HELD_EIGHTHS      7
 
 
-/* A region; its prefix follows.  A node of its space's map of regions. */
+/*
+ * A region; its prefix follows, and in the last of its units whose the
+ * objects are.  A node of its space's map of regions.
+ */
 
 typedef struct {
     sprox_node_t  node;
@@ -39,6 +42,18 @@ typedef struct {
 } sprox_region_node_t;
 
 
+/* Refs of owners, or: */
+
+#define SPROX_OWNER_UNKNOWN     0    /* there was no object */
+#define SPROX_OWNER_SEVERAL     1    /* a ref that no owner has */
+
+typedef struct {
+    uint32_t      owner;            /* by the last crawl that completed */
+    uint32_t      seen;             /* so far, by the one that began then: */
+    int64_t       crawl;
+} sprox_region_owner_t;
+
+
 static inline sprox_region_node_t *
 sprox_region(sprox_catalog_t *cat, uint32_t ref)
 {
@@ -46,10 +61,20 @@ sprox_region(sprox_catalog_t *cat, uint32_t ref)
 }
 
 
+static inline sprox_region_owner_t *
+sprox_region_owner(const sprox_region_node_t *region)
+{
+    return sprox_unit((void *) region, region->units - 1);
+}
+
+
 /*
  * All of the following are in region.c; the mark is set around those that
  * change something.
  *
+ * sprox_region_of: the one of that very prefix, or NULL.
+ * sprox_region_known: the complete one that covers a prefix, and whose crawl
+ *     was the latest of those, or NULL.
  * sprox_region_cover: the longest region that a key lies in and that is
  *     shorter than *n, which becomes its length; start with key.len + 1 to
  *     get them all.  0: there is none.
@@ -62,6 +87,10 @@ sprox_region(sprox_catalog_t *cat, uint32_t ref)
  *     held.  SPROX_AGAIN or SPROX_DONE.
  */
 
+sprox_region_node_t *sprox_region_of(sprox_catalog_t *cat, uint32_t number,
+    sprox_str_t prefix);
+sprox_region_node_t *sprox_region_known(sprox_catalog_t *cat, uint32_t number,
+    sprox_str_t prefix);
 uint32_t sprox_region_cover(sprox_catalog_t *cat, const sprox_space_t *space,
     sprox_str_t key, size_t *n);
 int sprox_region_hold(sprox_catalog_t *cat, uint32_t ref);
@@ -71,6 +100,16 @@ void sprox_region_overflow(sprox_catalog_t *cat, const sprox_space_t *space,
 void sprox_region_outdated(sprox_catalog_t *cat, sprox_str_t name,
     sprox_str_t prefix, int64_t before);
 sprox_rc_t sprox_region_release(sprox_catalog_t *cat, size_t n);
+
+/*
+ * In owner.c; the mark is set.
+ *
+ * sprox_owner_done: a crawl that began then has completed the region.
+ * sprox_owner_valid: for the checker: what a region says is one.
+ */
+
+void sprox_owner_done(const sprox_region_node_t *region, int64_t crawled);
+int sprox_owner_valid(sprox_catalog_t *cat, uint32_t owner);
 
 
 #endif /* SPROX_REGION_H */

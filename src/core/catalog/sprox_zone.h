@@ -14,7 +14,7 @@
 
 
 #define SPROX_CATALOG_MAGIC    0x676f6c6174786f72ULL   /* "roxtalog" */
-#define SPROX_CATALOG_FORMAT   2
+#define SPROX_CATALOG_FORMAT   3
 
 #define SPROX_CLASS_OTHER      255   /* the record holds the text */
 
@@ -122,6 +122,9 @@ struct sprox_catalog_s {
     uint32_t           releasing;
     uint32_t           release_len;   /* how far the first one's walk is */
     uint8_t            release_after[SPROX_KEY_MAX];
+
+    uint32_t           owners_root;   /* map by id and name, see owner.c */
+    uint32_t           owners_n;
 
     uint32_t           spaces_root;   /* map by name */
     uint32_t           spaces_n;

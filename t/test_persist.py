@@ -64,7 +64,7 @@ def wait_saved(nginx, objects: int) -> None:
 
 def file_of(nginx, origin, bucket="bucket") -> dict:
     """What the file says of a bucket."""
-    state, catalog = snapshot.read(path(nginx))
+    catalog = snapshot.read(path(nginx)).catalog
     return catalog.get(snapshot.space("store", origin.endpoint, bucket), {})
 
 
@@ -126,8 +126,7 @@ def test_the_master_writes_at_its_end(sprox, origin, how):
     wait_idle(nginx)
     nginx.process.send_signal(how)
     nginx.process.wait(10)
-    state, _ = snapshot.read(path(nginx))
-    assert state == b"shut"
+    assert snapshot.read(path(nginx)).state == b"shut"
     known = file_of(nginx, origin)
     assert known[b"o1"].size == len(BODY)
     assert stat.S_IMODE(path(nginx).stat().st_mode) == 0o600
@@ -155,7 +154,7 @@ def test_without_a_master(make_nginx, origin):
         wait_idle(nginx)
         wait_saved(nginx, 1)
         nginx.stop()
-        assert snapshot.read(path(nginx))[0] == b"shut"
+        assert snapshot.read(path(nginx)).state == b"shut"
     assert origin.count(method="GET") == 1
 
 
@@ -191,7 +190,7 @@ def test_killed_loses_no_more_than_the_interval(sprox, origin):
         nginx.get(f"/bucket/o{n}")
     wait_idle(nginx)
     wait_saved(nginx, 2)
-    assert snapshot.read(path(nginx))[0] == b"open"
+    assert snapshot.read(path(nginx)).state == b"open"
     begin(nginx, nginx.kill)
     origin.journal.clear()
     for n in range(2):
@@ -233,7 +232,7 @@ def test_an_event_outlives_a_crash(sprox, origin, valid):
     begin(nginx, nginx.stop)
     new = origin.put("bucket", "o1", b"another")
     assert sum(Sender(nginx).tell(created("bucket", "o1", new)).values()) == 1
-    assert snapshot.read(path(nginx))[0] == b"told"
+    assert snapshot.read(path(nginx)).state == b"told"
     begin(nginx, nginx.kill)
     assert nginx.get("/bucket/o1").body == b"another"
     assert nginx.get("/bucket/o0").body == BODY
@@ -241,7 +240,7 @@ def test_an_event_outlives_a_crash(sprox, origin, valid):
     # what tells nothing new marks nothing
     begin(nginx, nginx.stop)
     assert Sender(nginx).tell(created("bucket", "o1", new)) == {"known": 1}
-    assert snapshot.read(path(nginx))[0] == b"shut"
+    assert snapshot.read(path(nginx)).state == b"shut"
 
 
 def test_a_file_that_was_told_of_changes_is_doubted(sprox, origin):
@@ -249,9 +248,9 @@ def test_a_file_that_was_told_of_changes_is_doubted(sprox, origin):
     nginx.get("/bucket/o1")
     wait_idle(nginx)
     begin(nginx, nginx.stop)
-    assert snapshot.read(path(nginx))[0] == b"shut"
+    assert snapshot.read(path(nginx)).state == b"shut"
     assert nginx.request("PURGE", "/bucket/never-seen").status == 200
-    assert snapshot.read(path(nginx))[0] == b"told"
+    assert snapshot.read(path(nginx)).state == b"told"
     begin(nginx, nginx.kill)
     nginx.wait_log("1 objects read .* ms; nginx did not end well: each is "
                    "asked for before it is believed")
@@ -266,7 +265,7 @@ def test_after_a_start_of_the_system(sprox, origin, state, doubted):
     nginx = sprox()
     nginx.get("/bucket/o1")
     nginx.stop()
-    _, known = snapshot.read(path(nginx))
+    known = snapshot.read(path(nginx)).catalog
     snapshot.write(path(nginx), known, state, boot=bytes(16))
     begin(nginx)
     nginx.wait_log("objects read")

@@ -217,7 +217,11 @@ ngx_http_sprox_crawl_want(ngx_http_sprox_alias_t *alias, sprox_str_t bucket)
 {
     ngx_http_sprox_job_spec_t  spec;
 
-    if (ngx_http_sprox_region(alias, bucket, &spec.prefix) != NGX_OK) {
+    /* what the catalog's file knows to be complete need not be crawled */
+
+    if (!ngx_http_sprox_persist_ready()
+        || ngx_http_sprox_region(alias, bucket, &spec.prefix) != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 

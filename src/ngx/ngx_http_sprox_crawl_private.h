@@ -9,6 +9,7 @@
 
 #include "ngx_http_sprox_crawl.h"
 #include "ngx_http_sprox_fetch.h"
+#include "ngx_http_sprox_persist.h"
 #include "ngx_http_sprox_zone.h"
 
 

@@ -42,6 +42,9 @@
 
 #define NGX_HTTP_SPROX_PERSIST_ROUNDS   5
 
+/* Where one is wanted soon: the pause, in times of what writing took. */
+#define NGX_HTTP_SPROX_PERSIST_SOON     10
+
 #define NGX_HTTP_SPROX_BOOT_FILE        "/proc/sys/kernel/random/boot_id"
 
 
@@ -115,6 +118,7 @@ ngx_http_sprox_persist_open(ngx_cycle_t *cycle,
     f = &persist->file;
     ngx_http_sprox_persist_file_init(f, persist->sh);
     ngx_http_sprox_persist_boot(f->boot);
+    f->mcf = mcf;
 
     len = mcf->catalog_file.len;
 
@@ -400,6 +404,7 @@ ngx_http_sprox_persist_next(ngx_http_sprox_persist_t *p)
 static ngx_http_sprox_persist_step_pt
 ngx_http_sprox_persist_looked(ngx_http_sprox_persist_t *p)
 {
+    ngx_msec_t                      wait;
     ngx_http_sprox_persist_sh_t    *sh;
     ngx_http_sprox_persist_file_t  *f;
 
@@ -438,11 +443,20 @@ ngx_http_sprox_persist_looked(ngx_http_sprox_persist_t *p)
 
     ngx_http_sprox_persist_begin(sh);
 
-    if (ngx_current_msec - sh->begun_at < p->mcf->catalog_interval) {
+    /* nothing changed, and it is there */
+
+    if (p->rc == NGX_DECLINED && f->changes == sh->changes) {
         return NULL;
     }
 
-    return ngx_http_sprox_persist_create;
+    wait = p->mcf->catalog_interval;
+
+    if (sh->soon) {
+        wait = ngx_min(wait, NGX_HTTP_SPROX_PERSIST_SOON * sh->saved_in);
+    }
+
+    return ngx_current_msec - sh->begun_at < wait
+           ? NULL : ngx_http_sprox_persist_create;
 }
 
 
@@ -512,6 +526,7 @@ ngx_http_sprox_persist_saved(ngx_http_sprox_persist_t *p, ngx_uint_t level)
 
     ngx_memcpy(sh->id, f->id, SPROX_SNAPSHOT_ID);
 
+    sh->changes = f->changes;
     sh->begun_at = ngx_current_msec - f->took;
     sh->saved_at = ngx_current_msec;
     sh->saved = f->objects;
@@ -708,6 +723,15 @@ ngx_http_sprox_persist_mark(void)
                       "sprox: the catalog's file \"%s\" could not be marked: "
                       "%s failed; after a crash it would be believed", f.path,
                       f.failed);
+    }
+}
+
+
+void
+ngx_http_sprox_persist_soon(void)
+{
+    if (ngx_http_sprox_persist.sh) {
+        ngx_http_sprox_persist.sh->soon = 1;
     }
 }
 

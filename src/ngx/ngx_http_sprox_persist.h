@@ -23,13 +23,15 @@
 
 /*
  * In the catalog's zone, zeroed when it is made.  Only who has the duty
- * writes, but for the first two.
+ * writes, but for the first three.
  */
 
 typedef struct {
     volatile int64_t          told;       /* ms: when somebody told last */
     ngx_atomic_t              marked;     /* somebody told since the last
                                              snapshot was begun */
+
+    ngx_atomic_t              soon;       /* the next one is wanted soon */
 
     ngx_atomic_t              owner;      /* pid of who has the duty, or 0 */
     ngx_atomic_t              beat;       /* ngx_current_msec: it lived */
@@ -38,6 +40,7 @@ typedef struct {
     u_char                    path[SPROX_SNAPSHOT_ID];    /* its MD5 */
     u_char                    id[SPROX_SNAPSHOT_ID];      /* last seen */
     uint64_t                  epoch;      /* of the catalog that has it */
+    uint64_t                  changes;    /* of the catalog that is in it */
     ngx_atomic_t              ready;      /* nothing is left to be read */
     ngx_atomic_t              begun_at;   /* ngx_current_msec: the last
                                              snapshot was begun */
@@ -72,6 +75,9 @@ void ngx_http_sprox_persist_exit(ngx_cycle_t *cycle,
  */
 void ngx_http_sprox_persist_tell(void);
 void ngx_http_sprox_persist_mark(void);
+
+/* There was a change that a crash should not undo: it is written soon. */
+void ngx_http_sprox_persist_soon(void);
 
 /* Whether the file, if there is one, was read: what is not known by now has
    to be asked for. */

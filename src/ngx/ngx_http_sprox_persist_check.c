@@ -1,9 +1,10 @@
 /*
- * Whether the catalog's file can be kept where the configuration says: the
- * snapshot is written beside it and renamed, by nginx's user.  A mistake
- * here would show only after the first interval, in a log; so it is looked
- * for when the configuration is read.  A folder that is not there is made,
- * as nginx makes those of caches.
+ * What the configuration says of the catalog's file: which regions in it are
+ * still wanted, and whether it can be kept where it shall be.  The snapshot
+ * is written beside it and renamed, by nginx's user; a mistake would show
+ * only after the first interval, in a log, so it is looked for when the
+ * configuration is read.  A folder that is not there is made, as nginx makes
+ * those of caches.
  *
  * The master is root, and the workers are not: permissions are judged for
  * their user, by the mode of the folder.  Where an access list says more
@@ -11,6 +12,8 @@
  */
 
 #include "ngx_http_sprox_persist_file.h"
+#include "ngx_http_sprox_crawl.h"
+#include "ngx_http_sprox_zone.h"
 
 #include <grp.h>
 #include <sys/xattr.h>
@@ -199,4 +202,31 @@ ngx_http_sprox_persist_may(ngx_cycle_t *cycle, char *path, struct stat *st,
 
     return (bits & mode) == (mode_t) mode
            || getxattr(path, NGX_HTTP_SPROX_PERSIST_ACL, NULL, 0) > 0;
+}
+
+
+int
+ngx_http_sprox_persist_wanted(void *data, sprox_str_t space,
+    sprox_str_t prefix)
+{
+    ngx_http_sprox_main_conf_t *mcf = data;
+
+    ngx_uint_t                i;
+    sprox_str_t               bucket, region;
+    ngx_http_sprox_alias_t  **alias;
+
+    alias = mcf->aliases.elts;
+
+    for (i = 0; i < mcf->aliases.nelts; i++) {
+
+        if (alias[i]->crawl
+            && ngx_http_sprox_zone_bucket(alias[i]->origin, space, &bucket)
+            && ngx_http_sprox_region(alias[i], bucket, &region) == NGX_OK
+            && sprox_str_eq(region, prefix))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }

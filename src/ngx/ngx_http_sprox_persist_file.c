@@ -27,8 +27,8 @@
 #define NGX_HTTP_SPROX_PERSIST_CHUNK    (256 * 1024)
 
 /* Objects that are put, or written, in one holding of the lock. */
-#define NGX_HTTP_SPROX_PERSIST_PUTS     32
-#define NGX_HTTP_SPROX_PERSIST_GETS     256
+#define NGX_HTTP_SPROX_PERSIST_PUTS     64
+#define NGX_HTTP_SPROX_PERSIST_GETS     128
 
 /* Bytes after which the disk is waited for: no fsync() takes long then. */
 #define NGX_HTTP_SPROX_PERSIST_SYNC     (8 * 1024 * 1024)
@@ -141,9 +141,10 @@ ngx_http_sprox_persist_head(ngx_http_sprox_persist_file_t *f, ngx_fd_t fd,
 ngx_int_t
 ngx_http_sprox_persist_look(ngx_http_sprox_persist_file_t *f)
 {
-    ngx_int_t         rc;
-    struct stat       st;
-    sprox_catalog_t  *catalog;
+    ngx_int_t               rc;
+    struct stat             st;
+    sprox_catalog_t        *catalog;
+    sprox_catalog_stats_t   stats;
 
     ngx_http_sprox_persist_close(f);
 
@@ -151,7 +152,10 @@ ngx_http_sprox_persist_look(ngx_http_sprox_persist_file_t *f)
 
     catalog = ngx_http_sprox_zone_lock();
     f->epoch = sprox_catalog_epoch_locked(catalog);
+    sprox_catalog_stats_locked(catalog, &stats);
     ngx_http_sprox_zone_unlock();
+
+    f->changes = stats.changes;
 
     /* a FIFO must not hold up the thread */
 
@@ -326,25 +330,30 @@ ngx_http_sprox_persist_read(ngx_http_sprox_persist_file_t *f)
 static ngx_int_t
 ngx_http_sprox_persist_import(ngx_http_sprox_persist_file_t *f)
 {
-    int64_t           since, told;
-    sprox_rc_t        rc;
-    sprox_catalog_t  *catalog;
+    int64_t                   told;
+    sprox_rc_t                rc;
+    sprox_catalog_t          *catalog;
+    sprox_snapshot_import_t   how;
+
+    how.now = ngx_http_sprox_persist_now();
+    how.wanted = ngx_http_sprox_persist_wanted;
+    how.data = f->mcf;
+    how.doubted = f->doubted;
 
     do {
         catalog = ngx_http_sprox_zone_lock();
 
         told = f->sh->told;
-        since = told ? told + 1 : 0;
+        how.since = told ? told + 1 : 0;
 
-        if (f->doubted && since < f->begun) {
-            since = f->begun;
+        if (f->doubted && how.since < f->begun) {
+            how.since = f->begun;
         }
 
         rc = sprox_snapshot_import_locked(&f->reader, catalog,
-                                          NGX_HTTP_SPROX_PERSIST_PUTS, since,
-                                          ngx_http_sprox_persist_now());
+                                          NGX_HTTP_SPROX_PERSIST_PUTS, &how);
 
-        ngx_http_sprox_zone_unlock();
+        ngx_http_sprox_zone_share();
 
     } while (rc == SPROX_AGAIN);
 
@@ -376,6 +385,7 @@ ngx_http_sprox_persist_create(ngx_http_sprox_persist_file_t *f)
 {
     ngx_int_t               rc;
     sprox_catalog_t        *catalog;
+    sprox_catalog_stats_t   stats;
     sprox_snapshot_head_t   head;
 
     ngx_http_sprox_persist_close(f);
@@ -421,10 +431,14 @@ ngx_http_sprox_persist_create(ngx_http_sprox_persist_file_t *f)
     }
 
     f->sh->marked = 0;
+    f->sh->soon = 0;
 
     catalog = ngx_http_sprox_zone_lock();
     sprox_snapshot_begin_locked(&f->writer, catalog);
+    sprox_catalog_stats_locked(catalog, &stats);
     ngx_http_sprox_zone_unlock();
+
+    f->changes = stats.changes;
 
     return f->writer.epoch == f->sh->epoch ? NGX_OK : NGX_ABORT;
 }
@@ -518,7 +532,7 @@ ngx_http_sprox_persist_save(ngx_http_sprox_persist_file_t *f)
         rc = sprox_snapshot_write_locked(&f->writer, catalog,
                                          NGX_HTTP_SPROX_PERSIST_GETS,
                                          &f->out);
-        ngx_http_sprox_zone_unlock();
+        ngx_http_sprox_zone_share();
 
         if (rc == SPROX_NOT_FOUND) {
             return NGX_ABORT;

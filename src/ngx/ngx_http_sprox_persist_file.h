@@ -25,6 +25,7 @@ typedef struct {
     ngx_gid_t                     group;
     sprox_snapshot_state_t        state;      /* of what is written */
     u_char                        boot[SPROX_SNAPSHOT_ID];
+    ngx_http_sprox_main_conf_t   *mcf;        /* whose regions are wanted */
 
     /* after NGX_ERROR: the call, and its errno */
     const char                   *failed;
@@ -33,6 +34,7 @@ typedef struct {
     /* of what was read, or written */
     u_char                        id[SPROX_SNAPSHOT_ID];
     uint64_t                      epoch;      /* of the catalog, before */
+    uint64_t                      changes;    /* the same */
     uint64_t                      objects;
     ngx_msec_t                    took;
     int64_t                       age;        /* ms: of what was read */
@@ -100,8 +102,13 @@ void ngx_http_sprox_persist_close(ngx_http_sprox_persist_file_t *f);
 ngx_int_t ngx_http_sprox_persist_doubt(ngx_http_sprox_persist_file_t *f);
 
 
-/* Cuts the full name of a file to that of its folder.  In _check.c. */
+/*
+ * In _check.c: cuts the full name of a file to that of its folder; whether an
+ * alias of that main configuration wants a region (reads nothing else).
+ */
 void ngx_http_sprox_persist_folder(u_char *path);
+int ngx_http_sprox_persist_wanted(void *data, sprox_str_t space,
+    sprox_str_t prefix);
 
 
 #endif /* _NGX_HTTP_SPROX_PERSIST_FILE_H_INCLUDED_ */

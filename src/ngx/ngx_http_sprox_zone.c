@@ -42,6 +42,10 @@ typedef struct {
 } ngx_http_sprox_zone_t;
 
 
+/* The time to wake up and take the lock, in ns. */
+#define NGX_HTTP_SPROX_ZONE_SHARE  50000
+
+
 typedef u_char  ngx_http_sprox_store_t[SPROX_MD5_LEN];
 
 
@@ -280,6 +284,26 @@ ngx_http_sprox_zone_space_locked(ngx_http_sprox_origin_t *origin,
 
     return sprox_catalog_space_locked(ngx_http_sprox_catalog(), name, create,
                                       space);
+}
+
+
+ngx_uint_t
+ngx_http_sprox_zone_bucket(ngx_http_sprox_origin_t *origin, sprox_str_t name,
+    sprox_str_t *bucket)
+{
+    u_char       buf[SPROX_CATALOG_NAME_MAX];
+    sprox_str_t  store;
+
+    if (ngx_http_sprox_zone_name(origin, sprox_str_null, buf, &store)
+        != SPROX_OK
+        || !sprox_str_starts(name, store))
+    {
+        return 0;
+    }
+
+    *bucket = sprox_str_from(name, store.len);
+
+    return 1;
 }
 
 
@@ -696,6 +720,7 @@ ngx_http_sprox_zone_ban(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
     ngx_http_sprox_zone_leave();
 
     ngx_http_sprox_persist_mark();
+    ngx_http_sprox_persist_soon();
 
     return rc;
 }
@@ -762,6 +787,32 @@ void
 ngx_http_sprox_zone_unlock(void)
 {
     ngx_http_sprox_zone_leave();
+}
+
+
+void
+ngx_http_sprox_zone_share(void)
+{
+    ngx_uint_t        wanted;
+    ngx_shmtx_t      *mutex;
+    struct timespec   ts;
+
+    mutex = &ngx_http_sprox_zone->shpool->mutex;
+
+#if (NGX_HAVE_POSIX_SEM)
+    wanted = !mutex->semaphore || *mutex->wait != 0;
+#else
+    wanted = 1;
+#endif
+
+    ngx_shmtx_unlock(mutex);
+
+    if (wanted) {
+        ts.tv_sec = 0;
+        ts.tv_nsec = NGX_HTTP_SPROX_ZONE_SHARE;
+
+        (void) nanosleep(&ts, NULL);
+    }
 }
 
 

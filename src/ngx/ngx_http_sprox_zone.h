@@ -136,6 +136,16 @@ void ngx_http_sprox_zone_bans(ngx_http_sprox_main_conf_t *mcf,
 sprox_catalog_t *ngx_http_sprox_zone_lock(void);
 void ngx_http_sprox_zone_unlock(void);
 
+/*
+ * Unlocks, and lets others go first if they wait: for a thread that is about
+ * to lock it again.  The lock is not a fair one.
+ */
+void ngx_http_sprox_zone_share(void);
+
+/* Whether a space of that name is a bucket of the origin, which it is then. */
+ngx_uint_t ngx_http_sprox_zone_bucket(ngx_http_sprox_origin_t *origin,
+    sprox_str_t name, sprox_str_t *bucket);
+
 /* What lies beside the catalog; only where there is one. */
 ngx_http_sprox_persist_sh_t *ngx_http_sprox_zone_persist(void);
 

@@ -35,6 +35,8 @@ mem_free(void *ctx, void *p)
 }
 
 
+static const sprox_snapshot_import_t  how = { 10, NOW, 0, NULL, NULL };
+
 static const sprox_mem_t  mem = { mem_alloc, mem_free, NULL };
 
 
@@ -62,7 +64,7 @@ load(sprox_snapshot_reader_t *r, sprox_str_t text, size_t piece,
         rc = sprox_snapshot_read(r, &in);
 
         if (rc == SPROX_OK) {
-            while (cat && sprox_snapshot_import_locked(r, cat, 3, 10, NOW)
+            while (cat && sprox_snapshot_import_locked(r, cat, 3, &how)
                           == SPROX_AGAIN)
             {
                 /* void */

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MAGIC, FORMAT, HEAD = b"SPXCATLG", 1, 64
-SPACE, OBJECTS, LAST = 1, 2, 3
+BANS, SPACE, REGIONS, OBJECTS, WHOLE, LAST = range(1, 7)
 LISTED, HEADED, SETTLED, ABSENT, TOLD, DOUBTED = 1, 2, 4, 8, 16, 32
 BOOT = bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text()
                      .strip().replace("-", ""))
 OBJECT = struct.Struct("<8HQqq")
+BAN, REGION = struct.Struct("<3Hq"), struct.Struct("<HIq")
 
 
 @dataclass
@@ -31,6 +32,14 @@ class Object:
     kind: bytes = b""                   # storage class
     sequencer: bytes = b""
     flags: int = LISTED
+
+
+@dataclass
+class File:
+    state: bytes
+    catalog: dict
+    bans: list                  # (name, prefix, ms); None: all
+    regions: dict               # (name, prefix) to ms: those that are whole
 
 
 def space(origin: str, endpoint: str, bucket: str, dialect: str = "s3",
@@ -55,20 +64,34 @@ def block(kind: int, body: bytes) -> bytes:
 
 
 def write(path: Path, catalog: dict, state: bytes = b"shut", *,
-          per_block: int = 100, **options) -> None:
-    """options: of head()."""
+          bans: list = [], regions: dict = {}, per_block: int = 100,
+          **options) -> None:
+    """bans, regions: as in File. options: of head()."""
     objects = 0
     with open(path, "wb") as file:
         os.fchmod(file.fileno(), 0o600)
         file.write(head(state, **options))
+        if bans:
+            file.write(block(BANS, b"".join(
+                BAN.pack(name is None, len(name or b""), len(prefix), at)
+                + (name or b"") + prefix for name, prefix, at in bans)))
         for name in sorted(catalog):
+            own = b"".join(
+                REGION.pack(len(prefix), 1, at) + prefix
+                for (space, prefix), at in sorted(regions.items())
+                if space == name)
             file.write(block(SPACE, name))
+            if own:
+                file.write(block(REGIONS, own))
             keys = sorted(catalog[name])
             for at in range(0, len(keys), per_block):
                 file.write(block(OBJECTS, _objects(
                     catalog[name], keys[at:at + per_block])))
             objects += len(keys)
-        file.write(block(LAST, struct.pack("<QQ", len(catalog), objects)))
+            if own:
+                file.write(block(WHOLE, own))
+        file.write(block(LAST, struct.pack(
+            "<4Q", len(bans), len(catalog), len(regions), objects)))
 
 
 def _objects(known: dict, keys: list) -> bytes:
@@ -85,8 +108,8 @@ def _objects(known: dict, keys: list) -> bytes:
     return b"".join(parts)
 
 
-def read(path: Path) -> tuple:
-    """(state, catalog), of a file that must be whole."""
+def read(path: Path) -> File:
+    """Of a file that must be whole."""
     data = Path(path).read_bytes()
     assert data[:8] == MAGIC
     assert struct.unpack_from("<I", data, 8) == (FORMAT,)
@@ -94,6 +117,7 @@ def read(path: Path) -> tuple:
     assert crc == zlib.crc32(data[:12] + data[16:HEAD - 4])
 
     at, catalog, now, counts = HEAD, {}, None, None
+    bans, regions, begun = [], {}, {}
     while at < len(data):
         kind, length, crc = struct.unpack_from("<III", data, at)
         body = data[at + 12:at + 12 + length]
@@ -103,13 +127,44 @@ def read(path: Path) -> tuple:
         if kind == SPACE:
             assert body not in catalog
             now = catalog[body] = {}
+            name = body
         elif kind == OBJECTS:
             _read_objects(body, now)
+        elif kind == BANS:
+            bans += _read_bans(body)
+        elif kind == REGIONS:
+            begun.update(_read_regions(name, body))
+        elif kind == WHOLE:
+            regions.update(_read_regions(name, body))
         else:
             assert kind == LAST
-            counts = struct.unpack("<QQ", body)
-    assert counts == (len(catalog), sum(map(len, catalog.values())))
-    return data[12:16], catalog
+            counts = struct.unpack("<4Q", body)
+    assert counts == (len(bans), len(catalog), len(regions),
+                      sum(map(len, catalog.values())))
+    return File(data[12:16], catalog, bans, {
+        where: crawled for where, (_, crawled) in regions.items()
+        if begun.get(where) == regions[where]})
+
+
+def _read_bans(body: bytes) -> list:
+    at, found = 0, []
+    while at < len(body):
+        every, name, prefix, time = BAN.unpack_from(body, at)
+        at += BAN.size
+        found.append((None if every else body[at:at + name],
+                      body[at + name:at + name + prefix], time))
+        at += name + prefix
+    return found
+
+
+def _read_regions(name: bytes, body: bytes) -> dict:
+    at, found = 0, {}
+    while at < len(body):
+        length, number, crawled = REGION.unpack_from(body, at)
+        at += REGION.size
+        found[name, body[at:at + length]] = (number, crawled)
+        at += length
+    return found
 
 
 def _read_objects(body: bytes, into: dict) -> None:

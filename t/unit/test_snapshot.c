@@ -372,6 +372,8 @@ test_doubt(void **state)
     sprox_catalog_t          *a, *b;
     sprox_snapshot_reader_t   r;
 
+    static const sprox_snapshot_import_t  doubt = { 500, 800, 0, NULL, NULL };
+
     static const struct {
         const char  *key;
         int64_t      proved;
@@ -398,9 +400,19 @@ test_doubt(void **state)
         }
     }
 
-    o = object(MD5, 1, 600);
-    put(a, "s", "j", &o);
-    assert_int_equal(sprox_catalog_doubt_locked(a, 1, S("j"), 650), SPROX_OK);
+    for (i = 0; i < 3; i++) {
+        static const char  *keys[] = { "j", "k", "l" };
+
+        o = object(MD5, 1, 600);
+        put(a, "s", keys[i], &o);
+        assert_int_equal(sprox_catalog_doubt_locked(a, 1, str(keys[i]), 650),
+                         SPROX_OK);
+    }
+
+    o = object(MD5, 1, 640);
+    put(b, "s", "k", &o);
+    o.proved = 660;
+    put(b, "s", "l", &o);
 
     save(a, ALL);
 
@@ -408,7 +420,7 @@ test_doubt(void **state)
     in = sprox_buf_get(&file);
 
     while (sprox_snapshot_read(&r, &in) == SPROX_OK) {
-        assert_int_equal(sprox_snapshot_import_locked(&r, b, ALL, 500, 800),
+        assert_int_equal(sprox_snapshot_import_locked(&r, b, ALL, &doubt),
                          SPROX_OK);
     }
 
@@ -421,6 +433,14 @@ test_doubt(void **state)
         assert_int_equal(found.doubted, !objects[i].want);
         assert_str(found.etag, MD5);
     }
+
+    assert_int_equal(sprox_catalog_get_locked(b, 1, S("k"), &found, buf),
+                     SPROX_OK);
+    assert_int_equal(found.doubted, 1);
+    assert_int_equal(sprox_catalog_get_locked(b, 1, S("l"), &found, buf),
+                     SPROX_OK);
+    assert_int_equal(found.doubted, 0);
+    assert_int_equal(found.proved, 660);
 
     /* a doubted one is as it was: another version that is older than since
        when it is doubted is not taken */

@@ -21,6 +21,8 @@ refused(sprox_str_t text, const char *error, uint64_t offset)
 static void
 save_small(void)
 {
+    uint32_t          id;
+    sprox_ban_t       ban;
     sprox_object_t    o;
     sprox_catalog_t  *cat;
 
@@ -41,6 +43,18 @@ save_small(void)
     o.proved = NOW;
     o.absent = 1;
     put(cat, "two", "", &o);
+
+    assert_int_equal(sprox_catalog_region_open_locked(cat, space(cat, "one"),
+                                                      S("dir/"), &id),
+                     SPROX_OK);
+    assert_int_equal(sprox_catalog_region_complete_locked(cat,
+                         space(cat, "one"), S("dir/"), id, NOW), SPROX_OK);
+
+    ban.name = S("one");
+    ban.prefix = S("other/");
+    ban.time = NOW;
+    ban.all = 0;
+    assert_int_equal(sprox_catalog_ban_locked(cat, &ban, &ban.id), SPROX_OK);
 
     save(cat, 1);
     free(cat);
@@ -170,8 +184,10 @@ assert_lie(int good)
     assert_int_equal(verify(&r, sprox_buf_get(&file)), SPROX_INVALID);
     assert_string_equal(r.error, good ? "it is cut short" : "it is damaged");
 
-    sprox_number_put(numbers, r.counts.spaces, 8);
-    sprox_number_put(numbers + 8, r.counts.objects, 8);
+    sprox_number_put(numbers, r.counts.bans, 8);
+    sprox_number_put(numbers + 8, r.counts.spaces, 8);
+    sprox_number_put(numbers + 16, r.counts.regions, 8);
+    sprox_number_put(numbers + 24, r.counts.objects, 8);
     lie(SPROX_SNAPSHOT_LAST, numbers, sizeof(numbers));
 
     assert_int_equal(verify(&r, sprox_buf_get(&file)),
@@ -352,7 +368,7 @@ test_blocks_of_a_liar(void **state)
     assert_lie(0);
 
     for (i = 0; i < 6; i++) {
-        static const unsigned  types[] = { 0, 4, 5, 255, 256, 0x80000000 };
+        static const unsigned  types[] = { 0, 7, 8, 255, 256, 0x80000000 };
 
         lie_begin();
         lie(types[i], one, sizeof(one));
@@ -369,13 +385,198 @@ test_blocks_of_a_liar(void **state)
         uint8_t  numbers[SPROX_SNAPSHOT_END];
 
         memset(numbers, 0, sizeof(numbers));
-        numbers[0] = 1;
+        numbers[8] = 1;
         numbers[i] ^= 2;
 
         lie_begin();
         lie(SPROX_SNAPSHOT_LAST, numbers, sizeof(numbers));
         assert_lie(0);
     }
+}
+
+
+static size_t
+lie_ban(uint8_t *p, unsigned flags, const char *name, const char *prefix)
+{
+    size_t  n, m;
+
+    n = strlen(name);
+    m = strlen(prefix);
+
+    sprox_number_put(p, flags, 2);
+    sprox_number_put(p + SPROX_SNAPSHOT_AT_NAME, n, 2);
+    sprox_number_put(p + SPROX_SNAPSHOT_AT_BANNED, m, 2);
+    sprox_number_put(p + SPROX_SNAPSHOT_AT_WHEN, NOW, 8);
+    memcpy(p + SPROX_SNAPSHOT_BAN, name, n);
+    memcpy(p + SPROX_SNAPSHOT_BAN + n, prefix, m);
+
+    return SPROX_SNAPSHOT_BAN + n + m;
+}
+
+
+static void
+test_bans_of_a_liar(void **state)
+{
+    size_t   i, n, m;
+    uint8_t  two[200];
+
+    static const struct {
+        unsigned     flags[2];
+        const char  *names[2];
+        const char  *prefixes[2];
+        int          good;
+    } cases[] = {
+        { { 0, 0 }, { "a", "a" }, { "x", "y" }, 1 },
+        { { 0, 0 }, { "a", "b" }, { "y", "x" }, 1 },
+        { { 0, 0 }, { "a", "a" }, { "y", "y" }, 0 },
+        { { 0, 0 }, { "a", "a" }, { "y", "x" }, 0 },
+        { { 0, 0 }, { "b", "a" }, { "x", "y" }, 0 },
+        { { 1, 0 }, { "", "" }, { "", "" }, 1 },
+        { { 1, 0 }, { "", "a" }, { "", "y" }, 1 },
+        { { 1, 0 }, { "a", "a" }, { "", "y" }, 0 },
+        { { 1, 0 }, { "", "a" }, { "x", "y" }, 0 },
+        { { 1, 1 }, { "", "" }, { "", "" }, 0 },
+        { { 0, 1 }, { "", "" }, { "", "" }, 0 },
+        { { 2, 0 }, { "", "a" }, { "", "y" }, 0 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        n = lie_ban(two, cases[i / 2].flags[0], cases[i / 2].names[0],
+                    cases[i / 2].prefixes[0]);
+        m = lie_ban(two + n, cases[i / 2].flags[1], cases[i / 2].names[1],
+                    cases[i / 2].prefixes[1]);
+
+        file.len = 0;
+        write_head(SPROX_SNAPSHOT_OPEN);
+
+        if (i % 2) {
+            lie(SPROX_SNAPSHOT_BANS, two, n);
+            lie(SPROX_SNAPSHOT_BANS, two + n, m);
+
+        } else {
+            lie(SPROX_SNAPSHOT_BANS, two, n + m);
+        }
+
+        lie(SPROX_SNAPSHOT_SPACE, "s", 1);
+        assert_lie(cases[i / 2].good);
+    }
+
+    /* lengths that reach beyond the block, or that no name or key has */
+
+    for (i = SPROX_SNAPSHOT_AT_NAME; i <= SPROX_SNAPSHOT_AT_BANNED; i += 2) {
+        n = lie_ban(two, 0, "a", "x");
+        sprox_number_put(two + i, 2, 2);
+
+        file.len = 0;
+        write_head(SPROX_SNAPSHOT_OPEN);
+        lie(SPROX_SNAPSHOT_BANS, two, n);
+        assert_lie(0);
+    }
+
+    /* they come before all spaces */
+
+    n = lie_ban(two, 0, "a", "x");
+    lie_begin();
+    lie(SPROX_SNAPSHOT_BANS, two, n);
+    assert_lie(0);
+}
+
+
+static size_t
+lie_region(uint8_t *p, const char *prefix, unsigned less)
+{
+    size_t  n;
+
+    n = strlen(prefix);
+
+    memset(p, 0, SPROX_SNAPSHOT_REGION);
+    sprox_number_put(p + SPROX_SNAPSHOT_AT_PREFIX, n, 2);
+    memcpy(p + SPROX_SNAPSHOT_REGION, prefix, n);
+
+    return SPROX_SNAPSHOT_REGION + n - less;
+}
+
+
+static void
+test_regions_of_a_liar(void **state)
+{
+    size_t    i, n, m;
+    uint8_t   two[200], object[SPROX_SNAPSHOT_OBJECT + 1];
+    unsigned  type;
+
+    static const struct {
+        const char  *first;
+        const char  *second;
+        unsigned     less;
+        int          good;
+    } cases[] = {
+        { "", "a", 0, 1 },
+        { "a", "a/", 0, 1 },
+        { "a", "a", 0, 0 },
+        { "b", "a", 0, 0 },
+        { "", "", 0, 0 },
+        { "a", "b", 1, 0 }
+    };
+
+    (void) state;
+
+    for (type = SPROX_SNAPSHOT_REGIONS; type <= SPROX_SNAPSHOT_WHOLE;
+         type += SPROX_SNAPSHOT_WHOLE - SPROX_SNAPSHOT_REGIONS)
+    {
+        for (i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+            n = lie_region(two, cases[i / 2].first, 0);
+            m = lie_region(two + n, cases[i / 2].second, cases[i / 2].less);
+
+            lie_begin();
+
+            if (i % 2) {
+                lie(type, two, n);
+                lie(type, two + n, m);
+
+            } else {
+                lie(type, two, n + m);
+            }
+
+            assert_lie(cases[i / 2].good);
+        }
+    }
+
+    /* the order of blocks in a space */
+
+    lie_object(object, 0, 0, 1, 0);
+    n = lie_region(two, "a", 0);
+
+    for (i = 0; i < 8; i++) {
+        lie_begin();
+
+        if (i & 1) {
+            lie(SPROX_SNAPSHOT_REGIONS, two, n);
+        }
+
+        if (i & 2) {
+            lie(SPROX_SNAPSHOT_OBJECTS, object, sizeof(object));
+        }
+
+        if (i & 4) {
+            lie(SPROX_SNAPSHOT_WHOLE, two, n);
+        }
+
+        lie(SPROX_SNAPSHOT_SPACE, "t", 1);
+        assert_lie(1);
+
+        lie_begin();
+        lie(SPROX_SNAPSHOT_WHOLE, two, n);
+        lie(i & 1 ? SPROX_SNAPSHOT_REGIONS : SPROX_SNAPSHOT_OBJECTS,
+            i & 1 ? two : object, i & 1 ? n : sizeof(object));
+        assert_lie(0);
+    }
+
+    lie_begin();
+    lie(SPROX_SNAPSHOT_OBJECTS, object, sizeof(object));
+    lie(SPROX_SNAPSHOT_REGIONS, two, n);
+    assert_lie(0);
 }
 
 
@@ -388,7 +589,9 @@ main(void)
         test(test_foreign),
         test(test_objects_of_a_liar),
         test(test_order_of_a_liar),
-        test(test_blocks_of_a_liar)
+        test(test_blocks_of_a_liar),
+        test(test_bans_of_a_liar),
+        test(test_regions_of_a_liar)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,9 @@ save(sprox_catalog_t *cat, size_t n)
 }
 
 
+static sprox_snapshot_import_t  how = { 0, NOW, 0, NULL, NULL };
+
+
 /*
  * Reads a text in pieces of that size; into cat, when there is one, at most
  * n objects at a time.
@@ -146,7 +149,7 @@ load(sprox_snapshot_reader_t *r, sprox_str_t text, size_t piece,
         rc = sprox_snapshot_read(r, &in);
 
         if (rc == SPROX_OK) {
-            while (cat && sprox_snapshot_import_locked(r, cat, n, 0, NOW)
+            while (cat && sprox_snapshot_import_locked(r, cat, n, &how)
                           == SPROX_AGAIN)
             {
                 /* void */

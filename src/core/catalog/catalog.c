@@ -108,6 +108,7 @@ sprox_catalog_create(void *memory, size_t size)
     cat->epoch = 1;
     cat->emptied = 0;
     cat->evicted = 0;
+    cat->changes = 0;
     cat->openings = 0;
 
     size /= SPROX_BANS_PART;
@@ -351,6 +352,10 @@ sprox_catalog_get_locked(sprox_catalog_t *cat, uint32_t number,
     sprox_zone_use(cat, ref);
     sprox_zone_unmark(cat);
 
+    /* what is known stayed as it was */
+
+    cat->changes--;
+
     return SPROX_OK;
 }
 
@@ -377,6 +382,8 @@ sprox_catalog_doubt_locked(sprox_catalog_t *cat, uint32_t number,
     }
 
     record = sprox_record(cat, ref);
+
+    cat->changes++;
 
     /* in this order: killed between the two, it is not believed too long */
 
@@ -436,6 +443,7 @@ sprox_catalog_stats_locked(sprox_catalog_t *cat, sprox_catalog_stats_t *stats)
     stats->absent = cat->absent;
     stats->evicted = cat->evicted;
     stats->emptied = cat->emptied;
+    stats->changes = cat->changes + cat->bans_changes;
     stats->held = cat->held;
     stats->regions = cat->regions;
     stats->complete = cat->complete;

@@ -178,6 +178,25 @@ sprox_catalog_list_locked(sprox_catalog_t *cat, uint32_t number,
 }
 
 
+/* What was put before its region was opened is not held by it yet. */
+
+static void
+hold(sprox_catalog_t *cat, uint32_t ref)
+{
+    sprox_node_t  *node;
+
+    node = &sprox_record(cat, ref)->node;
+
+    if (cat->regions && node->key_len
+        && !(node->flags & (SPROX_RECORD_HELD | SPROX_RECORD_ABSENT)))
+    {
+        sprox_zone_mark(cat);
+        sprox_zone_rejoin(cat, ref);
+        sprox_zone_unmark(cat);
+    }
+}
+
+
 sprox_rc_t
 sprox_catalog_sweep_locked(sprox_catalog_t *cat, uint32_t number,
     sprox_catalog_cursor_t *cursor, sprox_str_t upto, int64_t before,
@@ -220,6 +239,8 @@ sprox_catalog_sweep_locked(sprox_catalog_t *cat, uint32_t number,
         if ((record->node.flags & SPROX_RECORD_ABSENT) || key.len == 0
             || record->proved >= before)
         {
+            hold(cat, ref);
+
             done = key;
             ref = sprox_map_next(cat, &path);
             continue;

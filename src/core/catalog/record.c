@@ -77,16 +77,22 @@ class_number(sprox_str_t s)
 }
 
 
-/* -1: not a lower case hexadecimal digit; upper case would be changed. */
+/*
+ * Lower case hexadecimal digits; upper case would be changed.  Without
+ * branches: nobody can foretell them, and there are many.
+ */
+
+static int
+is_hex(uint8_t c)
+{
+    return ((uint8_t) (c - '0') < 10) | ((uint8_t) (c - 'a') < 6);
+}
+
 
 static int
 hex_digit(uint8_t c)
 {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return (c & 15) + 9 * (c >> 6);
 }
 
 
@@ -98,6 +104,7 @@ hex_digit(uint8_t c)
 static sprox_etag_kind_t
 etag_kind(sprox_str_t etag, uint16_t *number)
 {
+    int       hex;
     size_t    i;
     uint32_t  parts;
 
@@ -113,10 +120,14 @@ etag_kind(sprox_str_t etag, uint16_t *number)
         return SPROX_ETAG_TEXT;
     }
 
+    hex = 1;
+
     for (i = 1; i <= HEX_LEN; i++) {
-        if (hex_digit(etag.data[i]) == -1) {
-            return SPROX_ETAG_TEXT;
-        }
+        hex &= is_hex(etag.data[i]);
+    }
+
+    if (!hex) {
+        return SPROX_ETAG_TEXT;
     }
 
     if (i == etag.len - 1) {

@@ -1,9 +1,11 @@
 /*
  * The catalog outlives a restart in a file.
  *
- *   +------+-------+-------+-------+-----+-------+------+
- *   | head | space | block | block | ... | space | last |
- *   +------+-------+-------+-------+-----+-------+------+
+ *   +------+------+-------+---------+---------+-------+-------+-----+------+
+ *   | head | bans | space | regions | objects | whole | space | ... | last |
+ *   +------+------+-------+---------+---------+-------+-------+-----+------+
+ *
+ * Each but head, space and last may be left out, or be several.
  *
  * The head:
  *
@@ -18,12 +20,33 @@
  *
  * A block:
  *
- *       0  type             4    1: space, 2: objects, 3: the last
+ *       0  type             4    1 bans, 2 space, 3 regions, 4 objects,
+ *                                5 whole, 6 last
  *       4  length           4    of what follows the 12 bytes
  *       8  CRC-32           4    of the block without these four bytes
- *      12  space:   its name
- *          objects: one or more, of the space before it
- *          last:    how many spaces and objects there were, 8 each
+ *      12  bans:    one or more
+ *          space:   its name
+ *          regions: one or more, those of the space that are complete when
+ *                   the walk through its objects begins
+ *          objects: one or more, of the space
+ *          whole:   the regions again, when that walk has ended: only one
+ *                   that stands in both, the same, can be complete
+ *          last:    how many bans, spaces, whole regions and objects there
+ *                   were, 8 each
+ *
+ * A ban; the one of all spaces is the first, and has no name:
+ *
+ *       0  flags            2    1 all
+ *       2  lengths: name 2, prefix 2
+ *       6  time             8    ms
+ *      14  name, prefix
+ *
+ * A region:
+ *
+ *       0  length of the prefix 2
+ *       2  id               4    of its opening
+ *       6  crawled          8    ms
+ *      14  prefix
  *
  * An object; its key goes on from that of the one before it in the block:
  *
@@ -37,9 +60,9 @@
  *      32  proved           8    ms; doubted: since when it must be
  *      40  the strings, in the order of their lengths
  *
- * All numbers are in little endian.  Spaces come in the order of their names
- * and objects in that of their keys, so that a walk can go on from the last
- * one, whatever was changed since.
+ * All numbers are in little endian.  Spaces come in the order of their names,
+ * objects in that of their keys, regions and bans in that of their prefixes,
+ * so that a walk can go on from the last one, whatever was changed since.
  */
 
 #include "sprox_snapshot_file.h"
@@ -53,9 +76,22 @@ static const char  *states[] = { "open", "told", "shut" };
 
 
 typedef enum {
-    STAGE_SPACE = 0,
-    STAGE_OBJECTS
+    STAGE_BANS = 0,
+    STAGE_SPACE,
+    STAGE_REGIONS,
+    STAGE_OBJECTS,
+    STAGE_WHOLE
 } stage_t;
+
+
+/* A block of bans or regions, while it is written. */
+
+typedef struct {
+    sprox_snapshot_writer_t  *w;
+    sprox_buf_t              *out;
+    size_t                    from;
+    size_t                    left;     /* entries that it may still have */
+} block_t;
 
 
 const char *
@@ -183,13 +219,231 @@ seal(sprox_buf_t *out, size_t from, sprox_snapshot_type_t type)
 }
 
 
+/* A block without its preface, as yet. */
+
+static void
+open_block(block_t *block, sprox_snapshot_writer_t *w, sprox_buf_t *out,
+    size_t n)
+{
+    uint8_t  preface[SPROX_SNAPSHOT_PREFACE];
+
+    block->w = w;
+    block->out = out;
+    block->from = out->len;
+    block->left = n;
+
+    memset(preface, 0, sizeof(preface));
+    sprox_buf_add(out, preface, sizeof(preface));
+}
+
+
+/* One with nothing in it is taken back. */
+
+static void
+close_block(block_t *block, sprox_snapshot_type_t type)
+{
+    if (block->out->len == block->from + SPROX_SNAPSHOT_PREFACE) {
+        block->out->len = block->from;
+
+    } else {
+        seal(block->out, block->from, type);
+    }
+}
+
+
+/* Counts an entry that is to be written; 0: the block is full. */
+
+static int
+room(block_t *block)
+{
+    if (block->left == 0
+        || block->out->len - block->from
+           > SPROX_SNAPSHOT_BLOCK_MAX - SPROX_SNAPSHOT_OBJECT_MAX)
+    {
+        return 0;
+    }
+
+    block->left--;
+
+    return 1;
+}
+
+
+static void
+remember(uint8_t *to, size_t *to_len, sprox_str_t s)
+{
+    if (s.len) {
+        memcpy(to, s.data, s.len);
+    }
+
+    *to_len = s.len;
+}
+
+
+/* The walk has done with what stands in w->key. */
+
+static void
+stage(sprox_snapshot_writer_t *w, stage_t next)
+{
+    w->stage = next;
+    w->begun = 0;
+    w->key_len = 0;
+}
+
+
 void
 sprox_snapshot_begin_locked(sprox_snapshot_writer_t *w, sprox_catalog_t *cat)
 {
     memset(w, 0, sizeof(sprox_snapshot_writer_t));
 
     w->epoch = sprox_catalog_epoch_locked(cat);
-    w->stage = STAGE_SPACE;
+    w->stage = STAGE_BANS;
+}
+
+
+/* The order of bans: see sprox_catalog_bans_locked(). */
+
+static sprox_rc_t
+write_ban(void *data, const sprox_ban_t *ban)
+{
+    int                       order;
+    uint8_t                   head[SPROX_SNAPSHOT_BAN];
+    block_t                  *block = data;
+    sprox_snapshot_writer_t  *w;
+
+    w = block->w;
+
+    if (w->begun) {
+
+        if (ban->all) {
+            return SPROX_OK;
+        }
+
+        order = sprox_str_cmp(ban->name, sprox_str_make(w->name,
+                                                        w->name_len));
+        if (order == 0) {
+            order = sprox_str_cmp(ban->prefix, sprox_str_make(w->key,
+                                                              w->key_len));
+        }
+
+        if (order < 0 || (order == 0 && w->spaced)) {
+            return SPROX_OK;
+        }
+    }
+
+    if (!room(block)) {
+        return SPROX_AGAIN;
+    }
+
+    sprox_number_put(head, ban->all ? SPROX_SNAPSHOT_ALL : 0, 2);
+    sprox_number_put(head + SPROX_SNAPSHOT_AT_NAME, ban->name.len, 2);
+    sprox_number_put(head + SPROX_SNAPSHOT_AT_BANNED, ban->prefix.len, 2);
+    sprox_number_put(head + SPROX_SNAPSHOT_AT_WHEN, (uint64_t) ban->time, 8);
+
+    sprox_buf_add(block->out, head, sizeof(head));
+    sprox_buf_str(block->out, ban->name);
+    sprox_buf_str(block->out, ban->prefix);
+
+    /* behind that of all there may be one without name and prefix */
+
+    remember(w->name, &w->name_len, ban->name);
+    remember(w->key, &w->key_len, ban->prefix);
+    w->begun = 1;
+    w->spaced = !ban->all;
+
+    w->counts.bans++;
+
+    return SPROX_OK;
+}
+
+
+static sprox_rc_t
+next_bans(sprox_snapshot_writer_t *w, sprox_catalog_t *cat, size_t n,
+    sprox_buf_t *out)
+{
+    block_t     block;
+    sprox_rc_t  rc;
+
+    open_block(&block, w, out, n);
+
+    rc = sprox_catalog_bans_locked(cat, write_ban, &block);
+
+    close_block(&block, SPROX_SNAPSHOT_BANS);
+
+    if (rc == SPROX_DONE) {
+        stage(w, STAGE_SPACE);
+        w->spaced = 0;
+        w->name_len = 0;
+    }
+
+    return SPROX_AGAIN;
+}
+
+
+static sprox_rc_t
+write_region(void *data, sprox_str_t prefix, const sprox_region_t *region)
+{
+    uint8_t                   head[SPROX_SNAPSHOT_REGION];
+    block_t                  *block = data;
+    sprox_snapshot_writer_t  *w;
+
+    w = block->w;
+
+    if (!region->complete
+        || (w->begun
+            && sprox_str_cmp(prefix, sprox_str_make(w->key, w->key_len))
+               <= 0))
+    {
+        return SPROX_OK;
+    }
+
+    if (!room(block)) {
+        return SPROX_AGAIN;
+    }
+
+    sprox_number_put(head + SPROX_SNAPSHOT_AT_PREFIX, prefix.len, 2);
+    sprox_number_put(head + SPROX_SNAPSHOT_AT_REGION, region->id, 4);
+    sprox_number_put(head + SPROX_SNAPSHOT_AT_CRAWLED,
+                     (uint64_t) region->crawled, 8);
+
+    sprox_buf_add(block->out, head, sizeof(head));
+    sprox_buf_str(block->out, prefix);
+
+    remember(w->key, &w->key_len, prefix);
+    w->begun = 1;
+
+    if (w->stage == STAGE_WHOLE) {
+        w->counts.regions++;
+    }
+
+    return SPROX_OK;
+}
+
+
+static sprox_rc_t
+next_regions(sprox_snapshot_writer_t *w, sprox_catalog_t *cat, size_t n,
+    sprox_buf_t *out)
+{
+    block_t     block;
+    uint32_t    number;
+    sprox_rc_t  rc;
+
+    (void) sprox_catalog_space_locked(cat, sprox_str_make(w->name,
+                                                          w->name_len),
+                                      0, &number);
+
+    open_block(&block, w, out, n);
+
+    rc = sprox_catalog_regions_locked(cat, number, write_region, &block);
+
+    close_block(&block, w->stage == STAGE_REGIONS ? SPROX_SNAPSHOT_REGIONS
+                                                  : SPROX_SNAPSHOT_WHOLE);
+
+    if (rc == SPROX_DONE) {
+        stage(w, w->stage == STAGE_REGIONS ? STAGE_OBJECTS : STAGE_SPACE);
+    }
+
+    return SPROX_AGAIN;
 }
 
 
@@ -199,52 +453,49 @@ static sprox_rc_t
 next_space(sprox_snapshot_writer_t *w, sprox_catalog_t *cat, size_t n,
     sprox_buf_t *out)
 {
-    size_t             from;
-    uint8_t            numbers[SPROX_SNAPSHOT_PREFACE + SPROX_SNAPSHOT_END];
+    block_t            block;
+    uint8_t            numbers[SPROX_SNAPSHOT_END];
     uint32_t           ref;
     sprox_str_t        name;
     sprox_space_t     *space;
     sprox_map_path_t   path;
 
-    from = out->len;
-
     ref = sprox_map_seek(cat, cat->spaces_root,
-                         sprox_str_make(w->name, w->name_len), w->begun,
-                         &path);
+                         sprox_str_make(w->name, w->name_len),
+                         w->spaced ? SPROX_MAP_AFTER : SPROX_MAP_FROM, &path);
 
     for ( /* void */ ; ref; ref = sprox_map_next(cat, &path)) {
-        space = sprox_unit(cat, ref);
-        name = sprox_node_key(&space->node);
 
-        memcpy(w->name, name.data, name.len);
-        w->name_len = name.len;
-        w->begun = 1;
-
-        if (space->root) {
-            memset(numbers, 0, SPROX_SNAPSHOT_PREFACE);
-            sprox_buf_add(out, numbers, SPROX_SNAPSHOT_PREFACE);
-            sprox_buf_str(out, name);
-            seal(out, from, SPROX_SNAPSHOT_SPACE);
-
-            w->counts.spaces++;
-            w->stage = STAGE_OBJECTS;
-            w->begun = 0;
-            w->key_len = 0;
-
+        if (n-- == 0) {
             return SPROX_AGAIN;
         }
 
-        if (--n == 0) {
+        space = sprox_unit(cat, ref);
+        name = sprox_node_key(&space->node);
+
+        remember(w->name, &w->name_len, name);
+        w->spaced = 1;
+
+        if (space->root || space->regions) {
+            open_block(&block, w, out, 1);
+            sprox_buf_str(out, name);
+            seal(out, block.from, SPROX_SNAPSHOT_SPACE);
+
+            w->counts.spaces++;
+            stage(w, STAGE_REGIONS);
+
             return SPROX_AGAIN;
         }
     }
 
-    memset(numbers, 0, SPROX_SNAPSHOT_PREFACE);
-    sprox_number_put(numbers + SPROX_SNAPSHOT_PREFACE, w->counts.spaces, 8);
-    sprox_number_put(numbers + SPROX_SNAPSHOT_PREFACE + 8, w->counts.objects,
-                     8);
+    sprox_number_put(numbers, w->counts.bans, 8);
+    sprox_number_put(numbers + 8, w->counts.spaces, 8);
+    sprox_number_put(numbers + 16, w->counts.regions, 8);
+    sprox_number_put(numbers + 24, w->counts.objects, 8);
+
+    open_block(&block, w, out, 1);
     sprox_buf_add(out, numbers, sizeof(numbers));
-    seal(out, from, SPROX_SNAPSHOT_LAST);
+    seal(out, block.from, SPROX_SNAPSHOT_LAST);
 
     return SPROX_DONE;
 }
@@ -305,8 +556,8 @@ static sprox_rc_t
 next_objects(sprox_snapshot_writer_t *w, sprox_catalog_t *cat, size_t n,
     sprox_buf_t *out)
 {
-    size_t             from, shared;
-    uint8_t            preface[SPROX_SNAPSHOT_PREFACE];
+    size_t             shared;
+    block_t            block;
     uint8_t            buf[SPROX_OBJECT_BUF];
     uint32_t           ref;
     sprox_space_t     *space;
@@ -319,37 +570,29 @@ next_objects(sprox_snapshot_writer_t *w, sprox_catalog_t *cat, size_t n,
     space = sprox_unit(cat, ref);
 
     ref = sprox_map_seek(cat, space->root,
-                         sprox_str_make(w->key, w->key_len), w->begun, &path);
+                         sprox_str_make(w->key, w->key_len),
+                         w->begun ? SPROX_MAP_AFTER : SPROX_MAP_FROM, &path);
 
-    if (ref == 0) {
-        w->stage = STAGE_SPACE;
-        w->begun = 1;
-        return SPROX_AGAIN;
-    }
-
-    from = out->len;
-    memset(preface, 0, sizeof(preface));
-    sprox_buf_add(out, preface, sizeof(preface));
+    open_block(&block, w, out, n);
 
     /* each block can be read without the one before it */
 
     shared = 0;
 
-    do {
+    for ( /* void */ ; ref && room(&block); ref = sprox_map_next(cat, &path)) {
         record = sprox_record(cat, ref);
         sprox_record_read(cat, record, &object, buf);
         write_object(w, sprox_node_key(&record->node), shared, &object, out);
 
         shared = w->key_len;
         w->begun = 1;
+    }
 
-        ref = sprox_map_next(cat, &path);
+    close_block(&block, SPROX_SNAPSHOT_OBJECTS);
 
-    } while (ref && --n
-             && out->len - from
-                <= SPROX_SNAPSHOT_BLOCK_MAX - SPROX_SNAPSHOT_OBJECT_MAX);
-
-    seal(out, from, SPROX_SNAPSHOT_OBJECTS);
+    if (ref == 0) {
+        stage(w, STAGE_WHOLE);
+    }
 
     return SPROX_AGAIN;
 }
@@ -367,6 +610,18 @@ sprox_snapshot_write_locked(sprox_snapshot_writer_t *w, sprox_catalog_t *cat,
         return SPROX_NOMEM;
     }
 
-    return w->stage == STAGE_SPACE ? next_space(w, cat, n, out)
-                                   : next_objects(w, cat, n, out);
+    switch (w->stage) {
+
+    case STAGE_BANS:
+        return next_bans(w, cat, n, out);
+
+    case STAGE_SPACE:
+        return next_space(w, cat, n, out);
+
+    case STAGE_OBJECTS:
+        return next_objects(w, cat, n, out);
+
+    default:
+        return next_regions(w, cat, n, out);
+    }
 }

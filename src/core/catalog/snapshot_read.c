@@ -2,7 +2,9 @@
  * Reading a snapshot: a push parser that gathers one block at a time, checks
  * all of it, and holds no more than that.
  *
- *   head -> space -> objects ... -> space -> ... -> last -> (end of the file)
+ *   head -> bans ... -> space -> regions ... -> objects ... -> whole ...
+ *                         ^                                       |
+ *                         +---------------------------------------+-> last
  *
  * Whatever the bytes are: a length is looked at before anything is taken by
  * it, and what is not in the order that the writer keeps is no snapshot.
@@ -12,12 +14,17 @@
 #include "sprox_zone.h"
 
 
+/* What was read last; beyond the head, in the order in which blocks come. */
+
 typedef enum {
-    STAGE_HEAD = 0,
-    STAGE_BLOCKS,           /* no space yet */
-    STAGE_SPACE,            /* in one */
-    STAGE_LAST,             /* the last block was read */
-    STAGE_END,
+    STAGE_HEAD = 0,         /* nothing */
+    STAGE_BANS,             /* the head, or bans */
+    STAGE_SPACE,
+    STAGE_REGIONS,
+    STAGE_OBJECTS,
+    STAGE_WHOLE,
+    STAGE_LAST,
+    STAGE_END,              /* and nothing stood behind it */
     STAGE_BAD
 } stage_t;
 
@@ -31,6 +38,8 @@ sprox_snapshot_reader_init(sprox_snapshot_reader_t *r, const sprox_mem_t *mem)
     memset(r, 0, sizeof(sprox_snapshot_reader_t));
 
     r->mem = mem;
+    sprox_buf_init(&r->regions, mem);
+
     r->block = sprox_alloc(mem, SPROX_SNAPSHOT_BLOCK_MAX);
 
     return r->block ? SPROX_OK : SPROX_NOMEM;
@@ -40,6 +49,7 @@ sprox_snapshot_reader_init(sprox_snapshot_reader_t *r, const sprox_mem_t *mem)
 void
 sprox_snapshot_reader_free(sprox_snapshot_reader_t *r)
 {
+    sprox_buf_free(&r->regions);
     sprox_free(r->mem, r->block);
     r->block = NULL;
 }
@@ -78,13 +88,8 @@ needed(const sprox_snapshot_reader_t *r)
 }
 
 
-/*
- * The object at r->at, whose end becomes r->at; its key is made in r->key,
- * its strings point into the block.
- */
-
-static sprox_rc_t
-next_object(sprox_snapshot_reader_t *r, sprox_object_t *o)
+sprox_rc_t
+sprox_snapshot_next_object(sprox_snapshot_reader_t *r, sprox_object_t *o)
 {
     size_t          i, left, shared, lens[SPROX_SNAPSHOT_STRINGS];
     unsigned        flags;
@@ -153,12 +158,160 @@ next_object(sprox_snapshot_reader_t *r, sprox_object_t *o)
 }
 
 
+sprox_rc_t
+sprox_snapshot_next_ban(sprox_snapshot_reader_t *r, sprox_ban_t *ban)
+{
+    size_t          name, prefix, left;
+    uint64_t        flags;
+    const uint8_t  *p;
+
+    p = r->block + r->at;
+    left = r->have - r->at;
+
+    if (left < SPROX_SNAPSHOT_BAN) {
+        return SPROX_INVALID;
+    }
+
+    flags = sprox_number_get(p, 2);
+    name = (size_t) sprox_number_get(p + SPROX_SNAPSHOT_AT_NAME, 2);
+    prefix = (size_t) sprox_number_get(p + SPROX_SNAPSHOT_AT_BANNED, 2);
+    left -= SPROX_SNAPSHOT_BAN;
+
+    if (flags > SPROX_SNAPSHOT_ALL || name > left || prefix > left - name
+        || name > SPROX_CATALOG_NAME_MAX || prefix > SPROX_KEY_MAX
+        || (flags && name + prefix))
+    {
+        return SPROX_INVALID;
+    }
+
+    memset(ban, 0, sizeof(sprox_ban_t));
+    ban->all = flags != 0;
+    ban->time = (int64_t) sprox_number_get(p + SPROX_SNAPSHOT_AT_WHEN, 8);
+
+    p += SPROX_SNAPSHOT_BAN;
+    ban->name = sprox_str_make(p, name);
+    ban->prefix = sprox_str_make(p + name, prefix);
+
+    r->at += SPROX_SNAPSHOT_BAN + name + prefix;
+
+    return SPROX_OK;
+}
+
+
+sprox_rc_t
+sprox_snapshot_next_region(sprox_snapshot_reader_t *r,
+    sprox_str_t *prefix, sprox_region_t *region)
+{
+    size_t          len;
+    const uint8_t  *p;
+
+    p = r->block + r->at;
+
+    if (r->have - r->at < SPROX_SNAPSHOT_REGION) {
+        return SPROX_INVALID;
+    }
+
+    len = (size_t) sprox_number_get(p + SPROX_SNAPSHOT_AT_PREFIX, 2);
+
+    if (len > SPROX_KEY_MAX || len > r->have - r->at - SPROX_SNAPSHOT_REGION) {
+        return SPROX_INVALID;
+    }
+
+    region->id = (uint32_t) sprox_number_get(p + SPROX_SNAPSHOT_AT_REGION, 4);
+    region->crawled = (int64_t) sprox_number_get(p
+                                              + SPROX_SNAPSHOT_AT_CRAWLED, 8);
+    *prefix = sprox_str_make(p + SPROX_SNAPSHOT_REGION, len);
+
+    r->at += SPROX_SNAPSHOT_REGION + len;
+
+    return SPROX_OK;
+}
+
+
 /*
- * All objects of a block.  Their keys grow: one that goes on after its
- * shared part with a byte that is not greater than that of the key before
- * is out of order.  first: the block is the first one of its space, and has
- * no key before it.
+ * Names and keys, in the order in which they must come: what came last
+ * stands in r->name and r->key.  first: nothing came yet.
  */
+
+static int
+in_order(sprox_snapshot_reader_t *r, int first, sprox_str_t key)
+{
+    int  order;
+
+    order = first ? -1 : sprox_str_cmp(sprox_str_make(r->key, r->key_len),
+                                       key);
+    if (key.len) {
+        memcpy(r->key, key.data, key.len);
+    }
+
+    r->key_len = key.len;
+
+    return order < 0;
+}
+
+
+static sprox_rc_t
+check_bans(sprox_snapshot_reader_t *r, int first)
+{
+    int          order;
+    sprox_ban_t  ban;
+
+    do {
+        if (sprox_snapshot_next_ban(r, &ban) != SPROX_OK
+            || (ban.all && r->counts.bans))
+        {
+            return SPROX_INVALID;
+        }
+
+        order = first ? -1 : sprox_str_cmp(sprox_str_make(r->name,
+                                                          r->name_len),
+                                           ban.name);
+        if (order > 0 || (!in_order(r, first, ban.prefix) && order == 0)) {
+            return SPROX_INVALID;
+        }
+
+        if (ban.name.len) {
+            memcpy(r->name, ban.name.data, ban.name.len);
+        }
+
+        r->name_len = ban.name.len;
+        r->counts.bans++;
+
+        /* that of all has no place in the order */
+
+        first = ban.all;
+
+    } while (r->at < r->have);
+
+    r->fresh = first;
+
+    return SPROX_OK;
+}
+
+
+static sprox_rc_t
+check_regions(sprox_snapshot_reader_t *r, int first)
+{
+    sprox_str_t     prefix;
+    sprox_region_t  region;
+
+    do {
+        if (sprox_snapshot_next_region(r, &prefix, &region) != SPROX_OK
+            || !in_order(r, first, prefix))
+        {
+            return SPROX_INVALID;
+        }
+
+        first = 0;
+        r->counts.regions += r->stage == STAGE_WHOLE;
+
+    } while (r->at < r->have);
+
+    return SPROX_OK;
+}
+
+
+/* The first key of a block shares nothing with the one before it. */
 
 static sprox_rc_t
 check_objects(sprox_snapshot_reader_t *r, int first)
@@ -171,12 +324,8 @@ check_objects(sprox_snapshot_reader_t *r, int first)
     last_len = r->key_len;
     r->key_len = 0;
 
-    if (r->at == r->have) {
-        return SPROX_INVALID;
-    }
-
     do {
-        if (next_object(r, &object) != SPROX_OK
+        if (sprox_snapshot_next_object(r, &object) != SPROX_OK
             || (!first
                 && sprox_str_cmp(sprox_str_make(last, last_len),
                                  sprox_str_make(r->key, r->key_len))
@@ -206,7 +355,7 @@ check_space(sprox_snapshot_reader_t *r)
     last = sprox_str_make(r->name, r->name_len);
 
     if (name.len > SPROX_CATALOG_NAME_MAX
-        || (r->stage == STAGE_SPACE && sprox_str_cmp(last, name) >= 0))
+        || (r->counts.spaces && sprox_str_cmp(last, name) >= 0))
     {
         return SPROX_INVALID;
     }
@@ -216,9 +365,6 @@ check_space(sprox_snapshot_reader_t *r)
     }
 
     r->name_len = name.len;
-    r->key_len = 0;
-    r->fresh = 1;
-    r->stage = STAGE_SPACE;
     r->counts.spaces++;
 
     return SPROX_OK;
@@ -233,15 +379,61 @@ check_last(sprox_snapshot_reader_t *r)
     p = r->block + r->at;
 
     if (r->have - r->at != SPROX_SNAPSHOT_END
-        || sprox_number_get(p, 8) != r->counts.spaces
-        || sprox_number_get(p + 8, 8) != r->counts.objects)
+        || sprox_number_get(p, 8) != r->counts.bans
+        || sprox_number_get(p + 8, 8) != r->counts.spaces
+        || sprox_number_get(p + 16, 8) != r->counts.regions
+        || sprox_number_get(p + 24, 8) != r->counts.objects)
     {
         return SPROX_INVALID;
     }
 
-    r->stage = STAGE_LAST;
-
     return SPROX_OK;
+}
+
+
+/*
+ * Whether a block of that type may come now, and what comes with it is the
+ * first of its kind (*first): stages and types go the same way, and only
+ * another space goes back.
+ */
+
+static int
+may_come(sprox_snapshot_reader_t *r, int *first)
+{
+    stage_t  next;
+
+    if (r->type < SPROX_SNAPSHOT_BANS || r->type > SPROX_SNAPSHOT_LAST) {
+        return 0;
+    }
+
+    next = STAGE_BANS + (r->type - SPROX_SNAPSHOT_BANS);
+
+    *first = next != r->stage;
+
+    switch (next) {
+
+    case STAGE_BANS:
+        *first = r->fresh;
+        break;
+
+    case STAGE_SPACE:
+    case STAGE_LAST:
+        r->stage = next;
+        return 1;
+
+    default:
+        if (r->stage < STAGE_SPACE) {
+            return 0;
+        }
+    }
+
+    if (next < r->stage) {
+        return 0;
+    }
+
+    r->stage = next;
+
+    return 1;
 }
 
 
@@ -253,40 +445,39 @@ check_block(sprox_snapshot_reader_t *r)
     int         first;
     sprox_rc_t  rc;
 
+    r->at = SPROX_SNAPSHOT_PREFACE;
+    r->type = (unsigned) sprox_number_get(r->block + SPROX_SNAPSHOT_AT_TYPE,
+                                          4);
+
     if (sprox_number_get(r->block + SPROX_SNAPSHOT_AT_SUM, 4)
-        != sprox_snapshot_sum(r->block, r->have))
+        != sprox_snapshot_sum(r->block, r->have)
+        || !may_come(r, &first))
     {
         return SPROX_INVALID;
     }
 
-    r->at = SPROX_SNAPSHOT_PREFACE;
-    r->type = (unsigned) sprox_number_get(r->block + SPROX_SNAPSHOT_AT_TYPE,
-                                          4);
-    switch (r->type) {
+    if (r->type == SPROX_SNAPSHOT_SPACE) {
+        rc = check_space(r);
 
-    case SPROX_SNAPSHOT_SPACE:
-        return check_space(r);
+    } else if (r->type == SPROX_SNAPSHOT_LAST) {
+        rc = check_last(r);
 
-    case SPROX_SNAPSHOT_OBJECTS:
+    } else if (r->at == r->have) {
+        rc = SPROX_INVALID;
 
-        if (r->stage != STAGE_SPACE) {
-            return SPROX_INVALID;
-        }
+    } else if (r->type == SPROX_SNAPSHOT_BANS) {
+        rc = check_bans(r, first);
 
-        first = r->fresh;
-        r->fresh = 0;
-
+    } else if (r->type == SPROX_SNAPSHOT_OBJECTS) {
         rc = check_objects(r, first);
 
-        r->at = SPROX_SNAPSHOT_PREFACE;
-        return rc;
-
-    case SPROX_SNAPSHOT_LAST:
-        return check_last(r);
-
-    default:
-        return SPROX_INVALID;
+    } else {
+        rc = check_regions(r, first);
     }
+
+    r->at = SPROX_SNAPSHOT_PREFACE;
+
+    return rc;
 }
 
 
@@ -355,111 +546,12 @@ sprox_snapshot_read(sprox_snapshot_reader_t *r, sprox_str_t *in)
 
     if (r->stage == STAGE_HEAD) {
         r->type = SPROX_SNAPSHOT_NONE;
-        r->stage = STAGE_BLOCKS;
+        r->stage = STAGE_BANS;
+        r->fresh = 1;
 
         return sprox_snapshot_head_read(r->block, &r->head, &r->error)
                == SPROX_OK ? SPROX_OK : bad(r, r->error);
     }
 
     return check_block(r) == SPROX_OK ? SPROX_OK : bad(r, wrong);
-}
-
-
-/*
- * One that must be proved again, since `when`.  put() takes it for the oldest
- * there can be, so that it counts only where nothing else is known.
- */
-
-static sprox_rc_t
-put_doubted(sprox_catalog_t *cat, uint32_t number, sprox_str_t key,
-    sprox_object_t *object, int64_t when)
-{
-    uint32_t           known;
-    sprox_rc_t         rc;
-    sprox_space_t     *space;
-    sprox_map_path_t   path;
-
-    space = sprox_zone_space(cat, number);
-    known = sprox_map_find(cat, space->root, key, &path);
-
-    object->doubted = 1;
-    object->proved = 0;
-
-    rc = sprox_catalog_put_locked(cat, number, key, object);
-
-    if (rc == SPROX_OK && !known) {
-        rc = sprox_catalog_doubt_locked(cat, number, key, when);
-    }
-
-    return rc;
-}
-
-
-/* since, now: see import(). */
-
-static sprox_rc_t
-put(sprox_catalog_t *cat, uint32_t number, sprox_str_t key,
-    sprox_object_t *object, int64_t since, int64_t now)
-{
-    if (object->proved > now) {
-        return put_doubted(cat, number, key, object, now);
-    }
-
-    if (object->proved < since) {
-        return put_doubted(cat, number, key, object, since);
-    }
-
-    if (object->doubted) {
-        return put_doubted(cat, number, key, object, object->proved);
-    }
-
-    return sprox_catalog_put_locked(cat, number, key, object);
-}
-
-
-sprox_rc_t
-sprox_snapshot_import_locked(sprox_snapshot_reader_t *r, sprox_catalog_t *cat,
-    size_t n, int64_t since, int64_t now)
-{
-    uint32_t        space;
-    sprox_object_t  object;
-
-    if (!r->ready || r->type != SPROX_SNAPSHOT_OBJECTS
-        || sprox_catalog_space_locked(cat,
-                                      sprox_str_make(r->name, r->name_len), 1,
-                                      &space)
-           != SPROX_OK)
-    {
-        return SPROX_OK;
-    }
-
-    /* the keys of a block begin anew */
-
-    if (r->at == SPROX_SNAPSHOT_PREFACE) {
-        r->key_len = 0;
-    }
-
-    for ( /* void */ ; r->at < r->have; n--) {
-
-        if (n == 0) {
-            return SPROX_AGAIN;
-        }
-
-        /* read() saw that it is sound */
-
-        (void) next_object(r, &object);
-
-        if (object.size > SPROX_OBJECT_SIZE_MAX) {
-            continue;
-        }
-
-        if (put(cat, space, sprox_str_make(r->key, r->key_len), &object,
-                since, now)
-            == SPROX_OK)
-        {
-            r->imported++;
-        }
-    }
-
-    return SPROX_OK;
 }

@@ -80,6 +80,7 @@ typedef struct {
     uint64_t  bytes_total;
     uint64_t  evicted;              /* since the start */
     uint64_t  emptied;              /* times a set mark was found */
+    uint64_t  changes;              /* the same: so is what is known */
     uint64_t  held;                 /* objects that regions hold */
     uint64_t  regions;
     uint64_t  complete;             /* of the regions */
@@ -215,8 +216,9 @@ sprox_rc_t sprox_catalog_list_locked(sprox_catalog_t *cat, uint32_t space,
 /*
  * Removes the objects of a range of which no later request told: those
  * behind the cursor and not greater than upto (empty: all of the prefix)
- * whose proof is older than before, in milliseconds.  Looks at n records at
- * most, adds to *removed.  SPROX_AGAIN, SPROX_DONE.
+ * whose proof is older than before, in milliseconds.  Those that stay are
+ * held by the regions that there are now.  Looks at n records at most, adds
+ * to *removed.  SPROX_AGAIN, SPROX_DONE.
  */
 sprox_rc_t sprox_catalog_sweep_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_catalog_cursor_t *cursor, sprox_str_t upto, int64_t before,

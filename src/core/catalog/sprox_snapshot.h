@@ -51,7 +51,9 @@ typedef struct {
 
 
 typedef struct {
+    uint64_t                bans;
     uint64_t                spaces;
+    uint64_t                regions;    /* that were complete */
     uint64_t                objects;    /* all records, absent ones too */
 } sprox_snapshot_counts_t;
 
@@ -75,11 +77,13 @@ typedef struct {
     sprox_snapshot_counts_t  counts;    /* so far */
     uint64_t                 epoch;
     unsigned                 stage;
-    unsigned                 begun:1;   /* name, or key, was written */
+    unsigned                 begun:1;   /* key, or what stands there, was
+                                           written */
+    unsigned                 spaced:1;  /* and name */
     size_t                   name_len;
     size_t                   key_len;
     uint8_t                  name[SPROX_CATALOG_NAME_MAX];
-    uint8_t                  key[SPROX_KEY_MAX];
+    uint8_t                  key[SPROX_KEY_MAX];   /* or a prefix */
 } sprox_snapshot_writer_t;
 
 
@@ -119,7 +123,11 @@ typedef struct {
     size_t                   name_len;
     size_t                   key_len;
     uint8_t                  name[SPROX_CATALOG_NAME_MAX];
-    uint8_t                  key[SPROX_KEY_MAX];
+    uint8_t                  key[SPROX_KEY_MAX];   /* or a prefix */
+
+    sprox_buf_t              regions;   /* of the space, that were opened */
+    unsigned                 sweeping:1;
+    sprox_catalog_cursor_t   cursor;
 } sprox_snapshot_reader_t;
 
 
@@ -139,13 +147,36 @@ void sprox_snapshot_reader_free(sprox_snapshot_reader_t *r);
 sprox_rc_t sprox_snapshot_read(sprox_snapshot_reader_t *r, sprox_str_t *in);
 
 /*
+ * Whether somebody wants a region: it is opened then, and what is below it
+ * held.  Called under the lock.
+ */
+typedef int (*sprox_snapshot_wanted_pt)(void *data, sprox_str_t name,
+    sprox_str_t prefix);
+
+/* How a snapshot is put: all of it alike. */
+
+typedef struct {
+    int64_t                   since;    /* ms; 0: believe all proofs */
+    int64_t                   now;
+    unsigned                  doubted:1;    /* what the file lacks, it does
+                                               not tell */
+    sprox_snapshot_wanted_pt  wanted;   /* NULL: every region is */
+    void                     *data;
+} sprox_snapshot_import_t;
+
+/*
  * Puts at most n objects of the block.  What is known by a later proof stays.
  * Doubted, as by sprox_catalog_doubt_locked(), are objects whose proof lies
- * before since (ms; 0: none does), or after now.  What does not fit is passed
- * over.  SPROX_AGAIN: there is more; SPROX_OK: that was the block.
+ * before since, or after now.  What does not fit is passed over, and so is
+ * what a region that was crawled later does not know.
+ *
+ * A region that was complete is so again, unless the file is doubted: when
+ * its objects are there, what it knows to have vanished is swept.
+ *
+ * SPROX_AGAIN: there is more; SPROX_OK: that was the block.
  */
 sprox_rc_t sprox_snapshot_import_locked(sprox_snapshot_reader_t *r,
-    sprox_catalog_t *cat, size_t n, int64_t since, int64_t now);
+    sprox_catalog_t *cat, size_t n, const sprox_snapshot_import_t *how);
 
 
 #endif /* SPROX_SNAPSHOT_H */

@@ -44,15 +44,33 @@
 #define SPROX_SNAPSHOT_OBJECT_MAX  (SPROX_SNAPSHOT_OBJECT + SPROX_KEY_MAX     \
                                     + SPROX_OBJECT_BUF)
 
+/* A ban. */
+
+#define SPROX_SNAPSHOT_AT_NAME     2
+#define SPROX_SNAPSHOT_AT_BANNED   4           /* length of the prefix */
+#define SPROX_SNAPSHOT_AT_WHEN     6
+#define SPROX_SNAPSHOT_BAN         14
+#define SPROX_SNAPSHOT_ALL         1           /* its only flag */
+
+/* A region. */
+
+#define SPROX_SNAPSHOT_AT_PREFIX   0
+#define SPROX_SNAPSHOT_AT_REGION   2
+#define SPROX_SNAPSHOT_AT_CRAWLED  6
+#define SPROX_SNAPSHOT_REGION      14
+
 /* The end. */
 
-#define SPROX_SNAPSHOT_END         16
+#define SPROX_SNAPSHOT_END         32
 
 
 typedef enum {
     SPROX_SNAPSHOT_NONE = 0,    /* the head, of reading */
+    SPROX_SNAPSHOT_BANS,
     SPROX_SNAPSHOT_SPACE,
+    SPROX_SNAPSHOT_REGIONS,
     SPROX_SNAPSHOT_OBJECTS,
+    SPROX_SNAPSHOT_WHOLE,
     SPROX_SNAPSHOT_LAST
 } sprox_snapshot_type_t;
 
@@ -66,8 +84,22 @@ typedef enum {
 #define SPROX_SNAPSHOT_FLAGS       63
 
 
-/* The sum that a block says, or ought to say. */
+/*
+ * sprox_snapshot_sum: what a block says, or ought to say.  In snapshot.c.
+ *
+ * The others read what stands at r->at, which moves behind it; strings point
+ * into the block, but for an object's key, which is made in r->key.  SPROX_OK
+ * or SPROX_INVALID.  In snapshot_read.c.
+ */
+
 uint32_t sprox_snapshot_sum(const uint8_t *block, size_t len);
+
+sprox_rc_t sprox_snapshot_next_object(sprox_snapshot_reader_t *r,
+    sprox_object_t *o);
+sprox_rc_t sprox_snapshot_next_ban(sprox_snapshot_reader_t *r,
+    sprox_ban_t *ban);
+sprox_rc_t sprox_snapshot_next_region(sprox_snapshot_reader_t *r,
+    sprox_str_t *prefix, sprox_region_t *region);
 
 
 #endif /* SPROX_SNAPSHOT_FILE_H */

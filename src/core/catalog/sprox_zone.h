@@ -101,6 +101,7 @@ struct sprox_catalog_s {
     uint64_t           epoch;
     uint64_t           emptied;
     uint64_t           evicted;
+    uint64_t           changes;       /* of what is known */
     uint32_t           openings;      /* of regions, so far */
 
     uint32_t           bans;          /* the tables of bans, see ban.c */
@@ -149,6 +150,7 @@ sprox_record(sprox_catalog_t *cat, uint32_t ref)
 static inline void
 sprox_zone_mark(sprox_catalog_t *cat)
 {
+    cat->changes++;
     cat->changing = 1;
     atomic_signal_fence(memory_order_seq_cst);
 }

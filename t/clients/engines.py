@@ -52,15 +52,20 @@ def run_each(engine: str, settings: list, timeout: float = 120) -> list:
 
 def timed_each(engine: str, settings: list, timeout: float = 120) -> list:
     """(rows, seconds) of each."""
+    return talk(HERE, engine, settings, timeout)
+
+
+def talk(program, client: str, settings: list, timeout: float) -> list:
+    """What a program of this folder answers."""
     env = {n: v for n, v in os.environ.items()
            if not n.startswith("AWS_") and "SSL_CERT" not in n}
     env["AWS_EC2_METADATA_DISABLED"] = "true"
     env["PYTHONPATH"] = str(HERE.parents[1])
     done = subprocess.run(
-        [sys.executable, str(HERE), engine], input=json.dumps(settings),
+        [sys.executable, str(program), client], input=json.dumps(settings),
         capture_output=True, text=True, timeout=timeout, env=env)
     if done.returncode:
-        raise AssertionError(f"{engine} failed:\n{done.stdout[-2000:]}"
+        raise AssertionError(f"{client} failed:\n{done.stdout[-2000:]}"
                              f"{done.stderr[-4000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -82,15 +87,19 @@ def read_folder(folder: str) -> list:
     return table.answer(pyarrow.dataset.dataset(files).to_table())
 
 
-def read_boto3(s: dict) -> list:
+def boto3_client(s: dict):
     import boto3
     from botocore.config import Config
 
-    client = boto3.client(
+    return boto3.client(
         "s3", endpoint_url=s["endpoint"], region_name=s["region"],
         aws_access_key_id=s["access"], aws_secret_access_key=s["secret"],
         verify=s["ca"] or None,
         config=Config(s3={"addressing_style": "path"}))
+
+
+def read_boto3(s: dict) -> list:
+    client = boto3_client(s)
     with tempfile.TemporaryDirectory() as folder:
         pages = client.get_paginator("list_objects_v2").paginate(
             Bucket=s["bucket"], Prefix=s["prefix"])
@@ -117,10 +126,9 @@ def read_awscli(s: dict) -> list:
         return read_folder(str(out))
 
 
-def read_duckdb(s: dict) -> list:
+def duckdb_connection(s: dict):
     import duckdb
     import duckdb_extension_httpfs
-    from clients import table
 
     extension = next(Path(duckdb_extension_httpfs.__file__).parent.rglob(
         "httpfs.duckdb_extension"))
@@ -134,6 +142,13 @@ def read_duckdb(s: dict) -> list:
         f" SECRET '{s['secret']}', REGION '{s['region']}',"
         f" ENDPOINT '{base.netloc}', URL_STYLE 'path',"
         f" USE_SSL {str(secure(s)).lower()})")
+    return con
+
+
+def read_duckdb(s: dict) -> list:
+    from clients import table
+
+    con = duckdb_connection(s)
     source = f"read_parquet('{url(s)}{s['pattern']}')"
     return table.rows_of(con.sql(table.SQL.format(source=source))
                          .to_arrow_table())
@@ -187,19 +202,24 @@ def read_polars(s: dict) -> list:
     return table.rows_of(got.to_arrow())
 
 
-def read_pyarrow(s: dict) -> list:
-    import pyarrow.dataset
+def pyarrow_files(s: dict):
     from pyarrow import fs
-    from clients import table
 
     base = urlsplit(s["endpoint"])
     more = {"tls_ca_file_path": s["ca"]} if s["ca"] else {}
-    files = fs.S3FileSystem(
+    return fs.S3FileSystem(
         access_key=s["access"], secret_key=s["secret"], region=s["region"],
         endpoint_override=base.netloc, scheme=base.scheme, **more)
+
+
+def read_pyarrow(s: dict) -> list:
+    import pyarrow.dataset
+    from clients import table
+
     place = f"{s['bucket']}/{s['prefix']}".rstrip("/")
     return table.answer(pyarrow.dataset.dataset(
-        place, format="parquet", filesystem=files).to_table(table.COLUMNS))
+        place, format="parquet",
+        filesystem=pyarrow_files(s)).to_table(table.COLUMNS))
 
 
 ENGINES = {"boto3": read_boto3, "awscli": read_awscli, "duckdb": read_duckdb,

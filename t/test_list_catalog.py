@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from harness import s3xml
+from harness import s3xml, snapshot
 from harness.admin import Admin
 from harness.listing import Lister, expected, parse
 from test_list import HOSTILE, generated, put
@@ -19,7 +19,7 @@ from test_list import HOSTILE, generated, put
 HTTP = """
     proxy_cache_path @dir@/cache levels=1:2 keys_zone=nvme:8m max_size=1g
                      inactive=1d use_temp_path=off;
-    sprox_catalog zone=catalog:@zone@;
+    sprox_catalog zone=catalog:@zone@ @file@;
     sprox_origin store {
         endpoint @endpoint@; region us-east-1; style path;
         credentials @credentials@; retries 0;
@@ -45,6 +45,7 @@ BOTH = """
 def sprox(make_nginx, origin):
     def make(aliases: str = BOTH, zone: str = "16m", **options):
         return make_nginx(HTTP, aliases=aliases, zone=zone,
+                          file=options.pop("file", ""),
                           **{"endpoint": origin.endpoint,
                              "credentials": "anonymous", **options})
 
@@ -194,6 +195,22 @@ def test_several_owners(sprox, origin):
         assert listings(origin) == asked + 4
     assert nginx.log().count("listings with owners come from the origin and "
                              "not from the catalog") == 1
+
+
+def test_owner_outlives_a_restart(sprox, origin):
+    """As the region does: by the file, before anything is crawled again."""
+    origin.put("bucket", "a", b"x", owner="f00d")
+    nginx = sprox(file="file=@dir@/catalog")
+    complete(nginx)
+    nginx.stop()
+    file = snapshot.read(nginx.dir / "catalog")
+    name = snapshot.space("store", origin.endpoint, "bucket")
+    assert file.owners == {(name, b""): (b"f00d", b"F00D")}
+    origin.stop()
+    nginx.start()
+    nginx.wait(lambda: alias(nginx)["objects"] == 1, 10, "to read the file")
+    assert b"<Owner><ID>f00d</ID>" in raw(nginx, "cat")
+    origin.start()
 
 
 def test_owners_change(sprox, origin):

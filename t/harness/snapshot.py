@@ -11,6 +11,7 @@ import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 MAGIC, FORMAT, HEAD = b"SPXCATLG", 1, 64
 BANS, SPACE, REGIONS, OBJECTS, WHOLE, LAST = range(1, 7)
@@ -18,7 +19,7 @@ LISTED, HEADED, SETTLED, ABSENT, TOLD, DOUBTED = 1, 2, 4, 8, 16, 32
 BOOT = bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text()
                      .strip().replace("-", ""))
 OBJECT = struct.Struct("<8HQqq")
-BAN, REGION = struct.Struct("<3Hq"), struct.Struct("<HIq")
+BAN, REGION = struct.Struct("<3Hq"), struct.Struct("<HIq3H")
 
 
 @dataclass
@@ -40,6 +41,7 @@ class File:
     catalog: dict
     bans: list                  # (name, prefix, ms); None: all
     regions: dict               # (name, prefix) to ms: those that are whole
+    owners: dict                # (name, prefix) to (id, name)
 
 
 def space(origin: str, endpoint: str, bucket: str, dialect: str = "s3",
@@ -64,9 +66,9 @@ def block(kind: int, body: bytes) -> bytes:
 
 
 def write(path: Path, catalog: dict, state: bytes = b"shut", *,
-          bans: list = [], regions: dict = {}, per_block: int = 100,
-          **options) -> None:
-    """bans, regions: as in File. options: of head()."""
+          bans: list = [], regions: dict = {}, owners: dict = {},
+          per_block: int = 100, **options) -> None:
+    """bans, regions, owners: as in File. options: of head()."""
     objects = 0
     with open(path, "wb") as file:
         os.fchmod(file.fileno(), 0o600)
@@ -77,7 +79,7 @@ def write(path: Path, catalog: dict, state: bytes = b"shut", *,
                 + (name or b"") + prefix for name, prefix, at in bans)))
         for name in sorted(catalog):
             own = b"".join(
-                REGION.pack(len(prefix), 1, at) + prefix
+                _region(prefix, at, owners.get((space, prefix)))
                 for (space, prefix), at in sorted(regions.items())
                 if space == name)
             file.write(block(SPACE, name))
@@ -92,6 +94,12 @@ def write(path: Path, catalog: dict, state: bytes = b"shut", *,
                 file.write(block(WHOLE, own))
         file.write(block(LAST, struct.pack(
             "<4Q", len(bans), len(catalog), len(regions), objects)))
+
+
+def _region(prefix: bytes, crawled: int, owner: Optional[tuple]) -> bytes:
+    id, name = owner or (b"", b"")
+    return REGION.pack(len(prefix), 1, crawled, owner is not None, len(id),
+                       len(name)) + prefix + id + name
 
 
 def _objects(known: dict, keys: list) -> bytes:
@@ -141,9 +149,12 @@ def read(path: Path) -> File:
             counts = struct.unpack("<4Q", body)
     assert counts == (len(bans), len(catalog), len(regions),
                       sum(map(len, catalog.values())))
-    return File(data[12:16], catalog, bans, {
-        where: crawled for where, (_, crawled) in regions.items()
-        if begun.get(where) == regions[where]})
+    whole = [where for where, told in regions.items()
+             if begun.get(where, ())[:2] == told[:2]]
+    return File(data[12:16], catalog, bans,
+                {where: regions[where][1] for where in whole},
+                {where: regions[where][2] for where in whole
+                 if regions[where][2]})
 
 
 def _read_bans(body: bytes) -> list:
@@ -160,11 +171,21 @@ def _read_bans(body: bytes) -> list:
 def _read_regions(name: bytes, body: bytes) -> dict:
     at, found = 0, {}
     while at < len(body):
-        length, number, crawled = REGION.unpack_from(body, at)
+        length, number, crawled, owned, *lens = REGION.unpack_from(body, at)
         at += REGION.size
-        found[name, body[at:at + length]] = (number, crawled)
-        at += length
+        prefix, *owner = _texts(body, at, [length, *lens])
+        found[name, prefix] = (number, crawled,
+                               tuple(owner) if owned else None)
+        at += length + sum(lens)
     return found
+
+
+def _texts(body: bytes, at: int, lens: list) -> list:
+    texts = []
+    for n in lens:
+        texts.append(body[at:at + n])
+        at += n
+    return texts
 
 
 def _read_objects(body: bytes, into: dict) -> None:
@@ -173,11 +194,8 @@ def _read_objects(body: bytes, into: dict) -> None:
         flags, shared, *lens, size, modified, proved = \
             OBJECT.unpack_from(body, at)
         at += OBJECT.size
-        texts = []
-        for n in lens:
-            texts.append(body[at:at + n])
-            at += n
-        rest, etag, version, headers, kind, sequencer = texts
+        rest, etag, version, headers, kind, sequencer = _texts(body, at, lens)
+        at += sum(lens)
         key = key[:shared] + rest
         into[key] = Object(size, modified, proved, etag, version, headers,
                            kind, sequencer, flags)

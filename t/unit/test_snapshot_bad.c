@@ -500,6 +500,52 @@ lie_region(uint8_t *p, const char *prefix, unsigned less)
 
 
 static void
+test_owners_of_a_liar(void **state)
+{
+    size_t   i, n;
+    uint8_t  region[SPROX_SNAPSHOT_REGION + 1 + SPROX_OWNER_BUF + 8];
+
+    static const struct {
+        unsigned  owned;
+        size_t    id;
+        size_t    name;
+        int       more;             /* bytes that are there, against those */
+        int       good;
+    } cases[] = {
+        { 0, 0, 0, 0, 1 },
+        { 1, 0, 0, 0, 1 },
+        { 1, SPROX_OWNER_MAX, SPROX_OWNER_MAX, 0, 1 },
+        { 1, SPROX_OWNER_MAX + 1, 1, 0, 0 },
+        { 1, 1, SPROX_OWNER_MAX + 1, 0, 0 },
+        { 1, 5, 5, -1, 0 },
+        { 1, 5, 5, 1, 0 },
+        { 1, 0xffff, 0xffff, 0, 0 },
+        { 0, 1, 0, 0, 0 },
+        { 0, 0, 1, 0, 0 },
+        { 2, 1, 1, 0, 0 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memset(region, 'o', sizeof(region));
+        n = lie_region(region, "a", 0);
+        sprox_number_put(region + SPROX_SNAPSHOT_AT_OWNERS, cases[i].owned, 2);
+        sprox_number_put(region + SPROX_SNAPSHOT_AT_OWNER, cases[i].id, 2);
+        sprox_number_put(region + SPROX_SNAPSHOT_AT_OWNERS_NAME,
+                         cases[i].name, 2);
+
+        n += (cases[i].id + cases[i].name) % 1000 + (size_t) cases[i].more;
+        assert_in_range(n, 1, sizeof(region));
+
+        lie_begin();
+        lie(SPROX_SNAPSHOT_WHOLE, region, n);
+        assert_lie(cases[i].good);
+    }
+}
+
+
+static void
 test_regions_of_a_liar(void **state)
 {
     size_t    i, n, m;
@@ -591,6 +637,7 @@ main(void)
         test(test_order_of_a_liar),
         test(test_blocks_of_a_liar),
         test(test_bans_of_a_liar),
+        test(test_owners_of_a_liar),
         test(test_regions_of_a_liar)
     };
 

@@ -296,6 +296,91 @@ test_regions(void **state)
 }
 
 
+static sprox_rc_t
+tell_owner(sprox_catalog_t *cat, const char *name, const char *prefix,
+    const char *id, const char *owner)
+{
+    sprox_owner_t  o;
+
+    o.id = str(id);
+    o.name = str(owner);
+
+    return sprox_catalog_region_owner_locked(cat, space(cat, name),
+                                             str(prefix),
+                                             open_region(cat, name, prefix),
+                                             CRAWLED, &o);
+}
+
+
+/* id NULL: there is not one. */
+
+static void
+assert_owner(sprox_catalog_t *cat, const char *name, const char *prefix,
+    const char *id, const char *owner)
+{
+    uint8_t        text[SPROX_OWNER_BUF];
+    sprox_rc_t     rc;
+    sprox_owner_t  o;
+
+    rc = sprox_catalog_owner_locked(cat, space(cat, name), str(prefix), &o,
+                                    text);
+
+    assert_int_equal(rc, id ? SPROX_OK : SPROX_NOT_FOUND);
+
+    if (id) {
+        assert_true(sprox_str_eq(o.id, str(id)));
+        assert_true(sprox_str_eq(o.name, str(owner)));
+    }
+}
+
+
+static void
+test_owners(void **state)
+{
+    sprox_catalog_t  *a, *b;
+
+    (void) state;
+
+    a = make(SIZE);
+    b = make(SIZE);
+
+    assert_int_equal(tell_owner(a, "s", "a/", "f00d", "F00D"), SPROX_OK);
+    assert_int_equal(tell_owner(a, "s", "b/", "f00d", ""), SPROX_OK);
+    assert_int_equal(tell_owner(a, "s", "b/", "cafe", ""), SPROX_DONE);
+    assert_int_equal(tell_owner(a, "t", "", "", ""), SPROX_OK);
+
+    complete(a, "s", "a/", CRAWLED);
+    complete(a, "s", "b/", CRAWLED);
+    complete(a, "s", "c/", CRAWLED);
+    complete(a, "t", "", CRAWLED);
+
+    assert_int_equal(save(a, 1).regions, 4);
+    load_all(b);
+
+    assert_owner(b, "s", "a/", "f00d", "F00D");
+    assert_owner(b, "s", "b/", NULL, NULL);
+    assert_owner(b, "s", "c/", NULL, NULL);
+    assert_owner(b, "t", "", "", "");
+    assert_int_equal(region(b, "s", "c/").complete, 1);
+
+    /* where another crawl is under way, it tells */
+
+    free(b);
+    b = make(SIZE);
+    assert_int_equal(sprox_catalog_region_owner_locked(b, space(b, "s"),
+                         S("a/"), open_region(b, "s", "a/"), CRAWLED + 1,
+                         &(sprox_owner_t) { S("cafe"), S("") }), SPROX_OK);
+    load_all(b);
+    assert_int_equal(region(b, "s", "a/").complete, 1);
+    assert_owner(b, "s", "a/", NULL, NULL);
+    complete(b, "s", "a/", CRAWLED + 1);
+    assert_owner(b, "s", "a/", "cafe", "");
+
+    free(a);
+    free(b);
+}
+
+
 static int
 wants(void *data, sprox_str_t name, sprox_str_t prefix)
 {
@@ -604,6 +689,7 @@ main(void)
         test(test_bans),
         test(test_bans_of_a_live_catalog),
         test(test_regions),
+        test(test_owners),
         test(test_regions_that_nobody_wants),
         test(test_doubted_regions),
         test(test_regions_that_change_meanwhile),

@@ -149,38 +149,50 @@ sprox_owner_done(const sprox_region_node_t *region, int64_t crawled)
 }
 
 
-sprox_rc_t
-sprox_catalog_owner_locked(sprox_catalog_t *cat, uint32_t number,
-    sprox_str_t prefix, sprox_owner_t *owner, uint8_t *buf)
+int
+sprox_owner_of(sprox_catalog_t *cat, const sprox_region_node_t *region,
+    sprox_owner_t *owner)
 {
-    uint32_t              ref;
-    sprox_str_t           text;
-    owner_node_t         *node;
-    sprox_region_node_t  *region;
-
-    sprox_zone_enter(cat);
-
-    region = sprox_region_known(cat, number, prefix);
-    if (region == NULL) {
-        return SPROX_NOT_FOUND;
-    }
+    uint32_t       ref;
+    sprox_str_t    text;
+    owner_node_t  *node;
 
     ref = sprox_region_owner(region)->owner;
 
     if (ref == SPROX_OWNER_UNKNOWN || ref == SPROX_OWNER_SEVERAL) {
-        return SPROX_NOT_FOUND;
+        return 0;
     }
 
     node = sprox_unit(cat, ref);
     text = sprox_node_key(&node->node);
 
-    owner->id = sprox_str_make(buf, node->id_len);
-    owner->name = sprox_str_make(buf + node->id_len,
-                                 text.len - node->id_len - 1);
+    owner->id = sprox_str_make(text.data, node->id_len);
+    owner->name = sprox_str_from(text, node->id_len + 1);
 
-    memcpy(buf, text.data, owner->id.len);
-    memcpy(buf + owner->id.len, text.data + owner->id.len + 1,
-           owner->name.len);
+    return 1;
+}
+
+
+sprox_rc_t
+sprox_catalog_owner_locked(sprox_catalog_t *cat, uint32_t number,
+    sprox_str_t prefix, sprox_owner_t *owner, uint8_t *buf)
+{
+    sprox_region_node_t  *region;
+
+    sprox_zone_enter(cat);
+
+    region = sprox_region_known(cat, number, prefix);
+
+    if (region == NULL || !sprox_owner_of(cat, region, owner)) {
+        return SPROX_NOT_FOUND;
+    }
+
+    memcpy(buf, owner->id.data, owner->id.len);
+    owner->id.data = buf;
+    buf += owner->id.len;
+
+    memcpy(buf, owner->name.data, owner->name.len);
+    owner->name.data = buf;
 
     return SPROX_OK;
 }

@@ -494,6 +494,7 @@ describe(sprox_catalog_t *cat, const sprox_region_node_t *node,
                                               sprox_node_key(&space->node),
                                               sprox_node_key(&node->node));
     region->overflow = (node->node.flags & SPROX_REGION_OVERFLOW) != 0;
+    region->owned = sprox_owner_of(cat, node, &region->owner) != 0;
 }
 
 

@@ -46,7 +46,9 @@
  *       0  length of the prefix 2
  *       2  id               4    of its opening
  *       6  crawled          8    ms
- *      14  prefix
+ *      14  owners           2    1: the one that follows, of all objects
+ *      16  lengths: owner's id 2, name 2
+ *      20  prefix, id, name
  *
  * An object; its key goes on from that of the one before it in the block:
  *
@@ -73,6 +75,8 @@
 static const uint8_t  magic[8] = { 'S', 'P', 'X', 'C', 'A', 'T', 'L', 'G' };
 
 static const char  *states[] = { "open", "told", "shut" };
+
+static const sprox_owner_t  no_owner;
 
 
 typedef enum {
@@ -385,6 +389,7 @@ write_region(void *data, sprox_str_t prefix, const sprox_region_t *region)
 {
     uint8_t                   head[SPROX_SNAPSHOT_REGION];
     block_t                  *block = data;
+    sprox_owner_t             owner;
     sprox_snapshot_writer_t  *w;
 
     w = block->w;
@@ -406,8 +411,20 @@ write_region(void *data, sprox_str_t prefix, const sprox_region_t *region)
     sprox_number_put(head + SPROX_SNAPSHOT_AT_CRAWLED,
                      (uint64_t) region->crawled, 8);
 
+    owner = no_owner;
+
+    if (region->owned) {
+        owner = region->owner;
+    }
+
+    sprox_number_put(head + SPROX_SNAPSHOT_AT_OWNERS, region->owned, 2);
+    sprox_number_put(head + SPROX_SNAPSHOT_AT_OWNER, owner.id.len, 2);
+    sprox_number_put(head + SPROX_SNAPSHOT_AT_OWNERS_NAME, owner.name.len, 2);
+
     sprox_buf_add(block->out, head, sizeof(head));
     sprox_buf_str(block->out, prefix);
+    sprox_buf_str(block->out, owner.id);
+    sprox_buf_str(block->out, owner.name);
 
     remember(w->key, &w->key_len, prefix);
     w->begun = 1;

@@ -145,6 +145,12 @@ import_whole(sprox_snapshot_reader_t *r, sprox_catalog_t *cat,
 
     r->sweeping = 0;
 
+    if (region.owned) {
+        (void) sprox_catalog_region_owner_locked(cat, space, prefix, id,
+                                                 region.crawled,
+                                                 &region.owner);
+    }
+
     (void) sprox_catalog_region_complete_locked(cat, space, prefix, id,
                                                 region.crawled);
     return SPROX_OK;

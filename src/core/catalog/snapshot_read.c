@@ -202,7 +202,7 @@ sprox_rc_t
 sprox_snapshot_next_region(sprox_snapshot_reader_t *r,
     sprox_str_t *prefix, sprox_region_t *region)
 {
-    size_t          len;
+    size_t          len, id, name, owned;
     const uint8_t  *p;
 
     p = r->block + r->at;
@@ -212,17 +212,30 @@ sprox_snapshot_next_region(sprox_snapshot_reader_t *r,
     }
 
     len = (size_t) sprox_number_get(p + SPROX_SNAPSHOT_AT_PREFIX, 2);
+    owned = (size_t) sprox_number_get(p + SPROX_SNAPSHOT_AT_OWNERS, 2);
+    id = (size_t) sprox_number_get(p + SPROX_SNAPSHOT_AT_OWNER, 2);
+    name = (size_t) sprox_number_get(p + SPROX_SNAPSHOT_AT_OWNERS_NAME, 2);
 
-    if (len > SPROX_KEY_MAX || len > r->have - r->at - SPROX_SNAPSHOT_REGION) {
+    if (len > SPROX_KEY_MAX || owned > 1
+        || id > (owned ? SPROX_OWNER_MAX : 0)
+        || name > (owned ? SPROX_OWNER_MAX : 0)
+        || len + id + name > r->have - r->at - SPROX_SNAPSHOT_REGION)
+    {
         return SPROX_INVALID;
     }
 
     region->id = (uint32_t) sprox_number_get(p + SPROX_SNAPSHOT_AT_REGION, 4);
     region->crawled = (int64_t) sprox_number_get(p
                                               + SPROX_SNAPSHOT_AT_CRAWLED, 8);
-    *prefix = sprox_str_make(p + SPROX_SNAPSHOT_REGION, len);
+    region->owned = owned != 0;
 
-    r->at += SPROX_SNAPSHOT_REGION + len;
+    p += SPROX_SNAPSHOT_REGION;
+
+    *prefix = sprox_str_make(p, len);
+    region->owner.id = sprox_str_make(p + len, id);
+    region->owner.name = sprox_str_make(p + len + id, name);
+
+    r->at += SPROX_SNAPSHOT_REGION + len + id + name;
 
     return SPROX_OK;
 }

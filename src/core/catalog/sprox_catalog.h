@@ -226,6 +226,18 @@ sprox_rc_t sprox_catalog_sweep_locked(sprox_catalog_t *cat, uint32_t space,
 
 
 /*
+ * Whose objects are: listings tell it when they are asked to.  It is kept
+ * once for a region, of which most have one owner.  What others than crawls
+ * tell of is taken for that owner's as well, until the next crawl.
+ */
+
+typedef struct {
+    sprox_str_t  id;                /* empty: the store tells none */
+    sprox_str_t  name;              /* may be empty */
+} sprox_owner_t;
+
+
+/*
  * A region: a prefix of a space of which all is to be known.  From its
  * opening on, each object that is put below it is held: it is not evicted.
  * Regions may lie in each other.  They are lost when the catalog is emptied.
@@ -237,8 +249,11 @@ typedef struct {
                                        completed it began */
     uint64_t  objects;              /* that are held and were put since */
     uint64_t  bytes;                /* of these objects */
+    sprox_owner_t  owner;           /* of a visit: whose they all are, in the
+                                       catalog's memory */
     unsigned  complete:1;
     unsigned  overflow:1;           /* something did not fit */
+    unsigned  owned:1;              /* there is owner */
 } sprox_region_t;
 
 /*
@@ -294,17 +309,6 @@ sprox_rc_t sprox_catalog_regions_locked(sprox_catalog_t *cat, uint32_t space,
 sprox_rc_t sprox_catalog_covered_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_str_t prefix, int64_t *crawled);
 
-
-/*
- * Whose objects are: listings tell it when they are asked to.  It is kept
- * once for a region, of which most have one owner.  What others than crawls
- * tell of is taken for that owner's as well, until the next crawl.
- */
-
-typedef struct {
-    sprox_str_t  id;                /* empty: the store tells none */
-    sprox_str_t  name;              /* may be empty */
-} sprox_owner_t;
 
 /*
  * A crawl of the region, which began at `crawled` after open() gave that id,

@@ -102,13 +102,17 @@ void sprox_region_outdated(sprox_catalog_t *cat, sprox_str_t name,
 sprox_rc_t sprox_region_release(sprox_catalog_t *cat, size_t n);
 
 /*
- * In owner.c; the mark is set.
+ * In owner.c; the mark is set around the first.
  *
  * sprox_owner_done: a crawl that began then has completed the region.
+ * sprox_owner_of: of the region's objects, in the catalog's memory; 0: there
+ *     are several, or nobody told of any.
  * sprox_owner_valid: for the checker: what a region says is one.
  */
 
 void sprox_owner_done(const sprox_region_node_t *region, int64_t crawled);
+int sprox_owner_of(sprox_catalog_t *cat, const sprox_region_node_t *region,
+    sprox_owner_t *owner);
 int sprox_owner_valid(sprox_catalog_t *cat, uint32_t owner);
 
 

@@ -57,7 +57,10 @@
 #define SPROX_SNAPSHOT_AT_PREFIX   0
 #define SPROX_SNAPSHOT_AT_REGION   2
 #define SPROX_SNAPSHOT_AT_CRAWLED  6
-#define SPROX_SNAPSHOT_REGION      14
+#define SPROX_SNAPSHOT_AT_OWNERS   14
+#define SPROX_SNAPSHOT_AT_OWNER    16          /* length of the id */
+#define SPROX_SNAPSHOT_AT_OWNERS_NAME 18
+#define SPROX_SNAPSHOT_REGION      20
 
 /* The end. */
 

@@ -4,8 +4,11 @@ itself would give, and the origin's where the catalog is not complete.
 """
 
 import json
+import os
 import random
 import re
+import signal
+from contextlib import ExitStack
 from datetime import timezone
 from urllib.parse import quote
 
@@ -298,6 +301,39 @@ def test_templates(sprox, origin):
     for prefix in ("", "2025/"):
         for delimiter in ("", "/"):
             same(nginx, list_type=2, prefix=prefix, delimiter=delimiter)
+
+
+def test_a_worker_that_leaves_ends_its_walks(sprox, origin):
+    """One that shows little goes on for some turns of the event loop."""
+    put(origin, "bucket", ["some/y=2025/m=1/f"]
+        + [f"some/y=hidden{i}" for i in range(30000)])
+    nginx = sprox("""
+        sprox_alias cat/$y/$m { target store://bucket/some/y=$y/m=$m/;
+                                list catalog; }
+    """)
+    complete(nginx, "cat/$y/$m")
+    asked = listings(origin)
+    pid, = nginx.worker_pids()
+    with ExitStack() as stack:
+        clients = [stack.enter_context(nginx.client()) for _ in range(30)]
+        last = stack.enter_context(nginx.client())
+        for client in (*clients, last):
+            assert client.request("GET", "/_sprox/jobs").status == 200
+        # all of them have their first turn before the last is answered
+        os.kill(pid, signal.SIGSTOP)
+        for client in clients:
+            client.send("GET", "/cat?list-type=2")
+        last.send("GET", "/_sprox/jobs")
+        os.kill(pid, signal.SIGCONT)
+        assert last.read().status == 200
+        os.kill(pid, signal.SIGQUIT)
+        for client in clients:
+            response = client.read()
+            assert response.status == 200
+            assert b"<Key>2025/1/f</Key>" in response.body
+    assert listings(origin) == asked
+    nginx.wait(lambda: nginx.worker_pids() not in ([pid], []), 10,
+               "to replace the worker")
 
 
 def test_several_aliases_and_sources(sprox, origin):

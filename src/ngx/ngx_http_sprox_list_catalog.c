@@ -25,6 +25,12 @@
 #define NGX_HTTP_SPROX_LIST_STEP    128
 #define NGX_HTTP_SPROX_LIST_STEPS   64
 
+/*
+ * While a walk goes on it has a timer, which keeps a worker that is to exit;
+ * in ms.  A turn never takes that long.
+ */
+#define NGX_HTTP_SPROX_LIST_GUARD   60000
+
 /* With `reload T`, a crawl may be so many times T ago: the next may fail. */
 #define NGX_HTTP_SPROX_LIST_RELOADS 2
 
@@ -120,6 +126,7 @@ ngx_http_sprox_stream_catalog(ngx_http_sprox_stream_t *s)
         s->again.data = s;
         s->again.log = ngx_cycle->log;
 
+        ngx_add_timer(&s->again, NGX_HTTP_SPROX_LIST_GUARD);
         ngx_post_event(&s->again, &ngx_posted_next_events);
 
         return NGX_AGAIN;
@@ -423,9 +430,24 @@ ngx_http_sprox_stream_again(ngx_event_t *ev)
     s = ev->data;
     c = s->listing->request->connection;
 
+    ngx_http_sprox_stream_rest(s);
+
     ngx_http_set_log_request(c->log, s->listing->request);
 
     ngx_http_sprox_stream_next(s, ngx_http_sprox_stream_ask(s));
 
     ngx_http_run_posted_requests(c);
+}
+
+
+void
+ngx_http_sprox_stream_rest(ngx_http_sprox_stream_t *s)
+{
+    if (s->again.timer_set) {
+        ngx_del_timer(&s->again);
+    }
+
+    if (s->again.posted) {
+        ngx_delete_posted_event(&s->again);
+    }
 }

@@ -114,6 +114,9 @@ void ngx_http_sprox_stream_forget(ngx_http_sprox_stream_t *s);
  */
 ngx_int_t ngx_http_sprox_stream_catalog(ngx_http_sprox_stream_t *s);
 
+/* Its walk over the catalog has no next turn. */
+void ngx_http_sprox_stream_rest(ngx_http_sprox_stream_t *s);
+
 /* A line of the origin's page, or of the catalog: shown where it is to be. */
 sprox_rc_t ngx_http_sprox_stream_item(void *data,
     const sprox_list_item_t *item);

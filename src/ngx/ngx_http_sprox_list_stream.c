@@ -485,9 +485,7 @@ ngx_http_sprox_stream_drop(ngx_http_sprox_stream_t *s)
 
     ngx_http_sprox_flight_release(&s->flight);
 
-    if (s->again.posted) {
-        ngx_delete_posted_event(&s->again);
-    }
+    ngx_http_sprox_stream_rest(s);
 
     if (s->pool) {
         ngx_destroy_pool(s->pool);

@@ -4,7 +4,9 @@ disk is freed behind it, also when workers are killed.
 """
 
 import json
+import os
 import random
+import signal
 import time
 
 import pytest
@@ -188,6 +190,28 @@ def test_reads_during_a_ban(sprox, origin):
 
 
 # what does not undo it
+
+def test_a_restart_in_the_middle(sprox, origin, make_nginx):
+    """The job had not begun when nginx ended: the next one does it."""
+    nginx = serve(make_nginx, origin.endpoint, server_more=ADMIN, http_more=""
+                  "sprox_catalog zone=cat:4m file=@dir@/catalog/c "
+                  "interval=1h;")
+    fill(nginx, origin, [f"t/{i}" for i in range(20)] + ["u"])
+    for pid in nginx.worker_pids():
+        os.kill(pid, signal.SIGSTOP)
+    # the workers are stopped: they take the request when they go on, and end
+    with nginx.client() as client:
+        client.send("PURGE", "/bucket/t/*")
+        nginx.process.send_signal(signal.SIGQUIT)
+        for pid in nginx.worker_pids() + nginx.worker_pids(leaving=True):
+            os.kill(pid, signal.SIGCONT)
+        assert client.read().status == 200
+    nginx.process.wait(20)
+    nginx.process = None
+    nginx.start()
+    nginx.wait(lambda: {k.split()[3] for k in cache_keys(nginx)} == {"u"}, 20,
+               "to delete what was purged")
+
 
 def test_killed_workers(sprox, origin):
     """Another worker goes on with the deletion."""

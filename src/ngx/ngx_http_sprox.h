@@ -188,6 +188,8 @@ typedef struct {
     ngx_array_t               domains;       /* of ngx_str_t */
     ngx_array_t               queues;        /* of .._queue_t * */
     ngx_array_t               topics;        /* of .._topic_t */
+    ngx_array_t               tokens;        /* of u_char *: SHA-256 of those
+                                                of sprox_admin */
     ngx_http_sprox_origin_t  *sns;           /* NULL: no topics */
     ngx_shm_zone_t           *catalog_zone;
     ngx_str_t                 catalog_file;

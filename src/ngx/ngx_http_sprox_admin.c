@@ -190,6 +190,35 @@ ngx_http_sprox_admin_token(ngx_http_request_t *r, sprox_str_t token)
 }
 
 
+ngx_int_t
+ngx_http_sprox_admin_hide(ngx_http_request_t *r)
+{
+    u_char                      **token;
+    uint8_t                       digest[SPROX_SHA256_LEN];
+    ngx_uint_t                    i;
+    sprox_str_t                   query;
+    ngx_http_sprox_main_conf_t   *mcf;
+
+    if (ngx_http_sprox_admin_arg(r, "token", &query) != NGX_OK
+        || query.len == 0 || sprox_sha256(query, digest) != SPROX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
+    token = mcf->tokens.elts;
+
+    for (i = 0; i < mcf->tokens.nelts; i++) {
+        if (CRYPTO_memcmp(digest, token[i], SPROX_SHA256_LEN) == 0) {
+            ngx_http_sprox_hide_query(r);
+            break;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
 /* A page in a browser asks. */
 
 static ngx_uint_t

@@ -23,6 +23,12 @@
 ngx_int_t ngx_http_sprox_admin_handler(ngx_http_request_t *r);
 
 /*
+ * In the phase before nginx may refuse a request and log it: a query with a
+ * token of sprox_admin is hidden, wherever it was sent.  NGX_DECLINED.
+ */
+ngx_int_t ngx_http_sprox_admin_hide(ngx_http_request_t *r);
+
+/*
  * An answer of the location's own: a status and one line for whoever asks.
  * Returns what a content handler returns.
  */

@@ -77,6 +77,8 @@ ngx_http_sprox_create_main_conf(ngx_conf_t *cf)
         || ngx_array_init(&scf->main.topics, cf->pool, 1,
                           sizeof(ngx_http_sprox_topic_t))
            != NGX_OK
+        || ngx_array_init(&scf->main.tokens, cf->pool, 1, sizeof(u_char *))
+           != NGX_OK
         || ngx_array_init(&scf->caches, cf->pool, 4,
                           sizeof(ngx_http_sprox_conf_cache_t))
            != NGX_OK
@@ -246,6 +248,7 @@ ngx_http_sprox_postconfiguration(ngx_conf_t *cf)
 
     if (ngx_http_sprox_conf_aliases(cf, mcf) != NGX_OK
         || ngx_http_sprox_conf_events(cf, mcf) != NGX_OK
+        || ngx_http_sprox_conf_tokens(cf, mcf) != NGX_OK
         || ngx_http_sprox_conf_caches(cf, scf) != NGX_OK
         || ngx_http_sprox_conf_locations(cf, scf) != NGX_OK
         || ngx_http_sprox_conf_origins(cf, mcf) != NGX_OK)

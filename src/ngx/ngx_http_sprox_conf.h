@@ -131,6 +131,8 @@ char *ngx_http_sprox_set_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_sprox_set_admin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+ngx_int_t ngx_http_sprox_conf_tokens(ngx_conf_t *cf,
+    ngx_http_sprox_main_conf_t *mcf);
 /*
  * The current location gets this content handler, and is remembered; conf is
  * its configuration.  NULL, or what is wrong, for nginx to say.

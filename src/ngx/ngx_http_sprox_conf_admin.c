@@ -84,15 +84,23 @@ ngx_http_sprox_conf_token(ngx_conf_t *cf, ngx_http_sprox_loc_conf_t *slcf,
     ngx_str_t *path)
 {
     char                        *rv;
+    u_char                     **token;
     const char                  *why;
     sprox_str_t                  text;
     ngx_http_sprox_credfile_t   *file;
     ngx_http_sprox_credfiles_t   files;
+    ngx_http_sprox_main_conf_t  *mcf;
 
-    slcf->token = ngx_palloc(cf->pool, SPROX_SHA256_LEN);
-    if (slcf->token == NULL) {
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_sprox_module);
+
+    token = ngx_array_push(&mcf->tokens);
+    slcf->token = ngx_pcalloc(cf->pool, SPROX_SHA256_LEN);
+
+    if (token == NULL || slcf->token == NULL) {
         return NGX_CONF_ERROR;
     }
+
+    *token = slcf->token;
 
     files.n = 0;
 
@@ -135,6 +143,31 @@ done:
     ngx_http_sprox_credfiles_free(&files);
 
     return rv;
+}
+
+
+/* Before nginx can log anything of a request. */
+
+ngx_int_t
+ngx_http_sprox_conf_tokens(ngx_conf_t *cf, ngx_http_sprox_main_conf_t *mcf)
+{
+    ngx_http_handler_pt        *handler;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    if (mcf->tokens.nelts == 0) {
+        return NGX_OK;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    handler = ngx_array_push(&cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers);
+    if (handler == NULL) {
+        return NGX_ERROR;
+    }
+
+    *handler = ngx_http_sprox_admin_hide;
+
+    return NGX_OK;
 }
 
 

@@ -728,6 +728,7 @@ ngx_http_sprox_crawl_cut(ngx_http_sprox_crawl_lane_t *lane, ngx_uint_t n)
 
         next->token.len = 0;
         next->pages = 0;
+        next->idle = 0;
         next->share = NGX_HTTP_SPROX_CRAWL_SHARE;
         next->busy = 1;
 

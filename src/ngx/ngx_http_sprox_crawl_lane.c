@@ -25,6 +25,12 @@
 /* Records looked at by a sweep in one turn of the event loop: x a step. */
 #define NGX_HTTP_SPROX_CRAWL_STEPS   8
 
+/*
+ * Pages in a row that bring no further key.  Stores send such ones where much
+ * was deleted; one that never ends would be asked for ever.
+ */
+#define NGX_HTTP_SPROX_CRAWL_IDLE    10000
+
 /* Levels that one probe looks at. */
 #define NGX_HTTP_SPROX_CRAWL_LEVELS  8
 
@@ -465,6 +471,17 @@ ngx_http_sprox_crawl_parsed(ngx_http_sprox_crawl_lane_t *lane,
         ngx_http_sprox_job_end(job, NGX_HTTP_SPROX_JOB_FAILED, 0,
                                "the origin sent a truncated listing without "
                                "a new continuation token");
+        return;
+    }
+
+    lane->idle = (last.len == lane->after_len
+                  && ngx_memcmp(last.data, lane->after, last.len) == 0)
+                 ? lane->idle + 1 : 0;
+
+    if (page->truncated && lane->idle == NGX_HTTP_SPROX_CRAWL_IDLE) {
+        ngx_http_sprox_job_end(job, NGX_HTTP_SPROX_JOB_FAILED, 0,
+                               "the origin sent %d pages in a row without a "
+                               "new key", NGX_HTTP_SPROX_CRAWL_IDLE);
         return;
     }
 

@@ -42,6 +42,7 @@ typedef struct {
     sprox_buf_t                 token;         /* the origin's, after `after` */
     ngx_uint_t                  pages;         /* since it was shared out */
     ngx_uint_t                  share;         /* at so many the next time */
+    ngx_uint_t                  idle;          /* the last, without a key */
     unsigned                    busy:1;        /* it is a part */
     unsigned                    probe:1;       /* asks for places */
     unsigned                    over:1;        /* the page ends it */

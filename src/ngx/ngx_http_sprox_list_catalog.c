@@ -187,7 +187,7 @@ static ngx_int_t
 ngx_http_sprox_stream_covered(ngx_http_sprox_stream_t *s)
 {
     int64_t      age, crawled, reload;
-    sprox_str_t  bucket;
+    sprox_str_t  bucket, own;
 
     bucket = sprox_buf_get(&s->ask.bucket);
 
@@ -195,7 +195,15 @@ ngx_http_sprox_stream_covered(ngx_http_sprox_stream_t *s)
                                     sprox_buf_get(&s->ask.prefix), &crawled)
         != SPROX_OK)
     {
-        (void) ngx_http_sprox_crawl_want(s->alias, bucket);
+        /* one that a client has named may be none: the origin tells first */
+
+        if (ngx_http_sprox_region_bucket(s->alias, &own) == NGX_OK) {
+            (void) ngx_http_sprox_crawl_want(s->alias, bucket);
+
+        } else {
+            s->wanted = 1;
+        }
+
         ngx_http_sprox_stream_declined(s, NGX_HTTP_SPROX_LIST_INCOMPLETE);
         return NGX_DECLINED;
     }

@@ -67,6 +67,8 @@ typedef struct {
     sprox_catalog_cursor_t        *walk;
     ngx_event_t                    again;
     unsigned                       declined:1; /* not this time */
+    unsigned                       wanted:1;   /* a crawl, when the origin
+                                                  has such a bucket */
 } ngx_http_sprox_stream_t;
 
 

@@ -15,6 +15,7 @@
  * proves nothing and does not.
  */
 
+#include "ngx_http_sprox_crawl.h"
 #include "ngx_http_sprox_list_private.h"
 #include "ngx_http_sprox_zone.h"
 
@@ -507,6 +508,11 @@ ngx_http_sprox_stream_ended(ngx_http_sprox_stream_t *s,
     } else if (rc != NGX_OK) {
         ngx_http_sprox_listing_failed(s, f, rc, SPROX_ERR_NONE);
         return;
+
+    } else if (s->wanted) {
+        s->wanted = 0;
+        (void) ngx_http_sprox_crawl_want(s->alias,
+                                         sprox_buf_get(&s->ask.bucket));
     }
 
     rc = ngx_http_sprox_stream_end(s);

@@ -368,7 +368,10 @@ ngx_http_sprox_zone_put(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
     uint32_t    space;
     sprox_rc_t  rc;
 
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 1, &space);
+    rc = ngx_http_sprox_zone_enter(origin, bucket,
+                                   object->absent ? SPROX_SPACE_MAYBE
+                                                  : SPROX_SPACE_MAKE,
+                                   &space);
 
     if (rc == SPROX_OK) {
         rc = sprox_catalog_put_locked(ngx_http_sprox_catalog(), space, key,
@@ -436,7 +439,10 @@ ngx_http_sprox_zone_event(ngx_http_sprox_origin_t *origin,
 
     ngx_http_sprox_persist_tell();
 
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 1, &space);
+    rc = ngx_http_sprox_zone_enter(origin, bucket,
+                                   e->kind == SPROX_EVENT_CREATED
+                                   ? SPROX_SPACE_MAKE : SPROX_SPACE_MAYBE,
+                                   &space);
 
     if (rc == SPROX_OK) {
         rc = sprox_event_apply_locked(ngx_http_sprox_catalog(), space, e,

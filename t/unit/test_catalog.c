@@ -41,7 +41,7 @@ static void
 test_spaces(void **state)
 {
     char              name[32];
-    uint32_t          n, first, i, made;
+    uint32_t          n, first, i, made, maybe;
     sprox_rc_t        rc;
     sprox_object_t    o;
     sprox_catalog_t  *cat;
@@ -65,6 +65,26 @@ test_spaces(void **state)
 
     made = 4;
 
+    /* for what may be none, one half of the room */
+
+    for (i = 0; /* void */ ; i++) {
+        snprintf(name, sizeof(name), "maybe %u", i);
+        rc = sprox_catalog_space_locked(cat, sprox_str_make(name,
+                                            strlen(name)),
+                                        SPROX_SPACE_MAYBE, &n);
+        if (rc != SPROX_OK) {
+            break;
+        }
+
+        assert_int_equal(n, ++made);
+    }
+
+    assert_int_equal(rc, SPROX_FULL);
+    maybe = made;
+    assert_int_equal(sprox_catalog_space_locked(cat, S("maybe 0"),
+                                                SPROX_SPACE_MAYBE, &n),
+                     SPROX_OK);
+
     for (i = 0; /* void */ ; i++) {
         snprintf(name, sizeof(name), "s3 %u", i * 7919 % 1000);
         rc = sprox_catalog_space_locked(cat, sprox_str_make(name,
@@ -78,6 +98,7 @@ test_spaces(void **state)
 
     assert_int_equal(rc, SPROX_FULL);
     assert_in_range(made, 64, 1000);
+    assert_in_range(made - maybe, maybe / 2, 2 * maybe);
     check(cat);
 
     /* full of spaces, there is still room for objects; the same key in two

@@ -30,6 +30,7 @@
 #define SPACES_PART        16            /* of the memory */
 #define SPACES_SIZE_MAX    (24 * 1024 * 1024)
 #define SPACE_SIZE_TYPICAL 128           /* decides how many numbers */
+#define MAYBE_PART         2             /* of spaces: for what may be none */
 
 /* Records that a put looks at, while regions that were dropped still hold. */
 #define RELEASE_STEP       16
@@ -194,6 +195,14 @@ sprox_catalog_space_locked(sprox_catalog_t *cat, sprox_str_t name, int create,
     units = (uint32_t) SPROX_UNITS(sizeof(sprox_space_t) + name.len);
 
     if (units > cat->spaces_end - ref || cat->spaces_n == cat->spaces_max) {
+        return SPROX_FULL;
+    }
+
+    if (create == SPROX_SPACE_MAYBE
+        && (ref - cat->spaces_table
+            > (cat->spaces_end - cat->spaces_table) / MAYBE_PART
+            || cat->spaces_n >= cat->spaces_max / MAYBE_PART))
+    {
         return SPROX_FULL;
     }
 

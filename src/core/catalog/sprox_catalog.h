@@ -98,14 +98,22 @@ sprox_catalog_t *sprox_catalog_create(void *memory, size_t size);
    a reload); NULL when it is none, or of another size or format. */
 sprox_catalog_t *sprox_catalog_attach(void *memory, size_t size);
 
+/* Whether a space is made. */
+
+#define SPROX_SPACE_FIND    0
+#define SPROX_SPACE_MAKE    1
+#define SPROX_SPACE_MAYBE   2
+
 /*
  * The number of the space (one origin's bucket) of that name, made when
- * create is set.  Numbers hold until the catalog is emptied: callers name
+ * create says so.  Numbers hold until the catalog is emptied: callers name
  * the space again with each lock, or compare sprox_catalog_epoch_locked().
  * SPROX_OK, SPROX_NOT_FOUND, SPROX_LIMIT (name), SPROX_FULL: spaces are
  * never evicted, and a sixteenth of the memory is theirs (about one space
  * for 2 KiB of memory, SPROX_CATALOG_SPACES_MAX at most).  So a space is
- * made when there is an object to put, not when a client names one.
+ * made when there is an object to put, not when a client names one; and for
+ * what is known not to be there, whose bucket may be none, only while less
+ * than half of that memory is used: SPROX_SPACE_MAYBE.
  *
  * In all functions below, a space that is none is SPROX_NOT_FOUND.
  */

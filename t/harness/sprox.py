@@ -76,7 +76,10 @@ def cache_keys(nginx, folder: str = "cache") -> list:
     """The KEY line of each slice file."""
     found = []
     for path in cache_files(nginx, folder):
-        found.append(key_of(path))
+        try:
+            found.append(key_of(path))
+        except FileNotFoundError:       # it went meanwhile
+            pass
     return found
 
 

@@ -82,6 +82,16 @@ def disk_shim(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def read_shim(tmp_path_factory) -> Path:
+    """For LD_PRELOAD: see harness/held_read.c."""
+    path = tmp_path_factory.mktemp("shim") / "held_read.so"
+    source = Path(__file__).parent / "harness" / "held_read.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O", "-Wall", "-o", path,
+                    source, "-ldl"], check=True)
+    return path
+
+
 @pytest.fixture
 def dns():
     server = NameServer()

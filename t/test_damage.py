@@ -4,9 +4,6 @@ they are fetched again, once, and what is read is right. And a disk that keeps
 a thread waiting.
 """
 
-import subprocess
-from pathlib import Path
-
 import pytest
 
 from harness.sprox import SLICE, cache_files, key_of, serve, wait_idle
@@ -14,16 +11,6 @@ from test_lifetime import blob
 
 IO = {"plain": "", "threads": "aio threads;",
       "copied by threads": "aio threads; sendfile off;"}
-
-SHIM = Path(__file__).parent / "harness" / "held_read.c"
-
-
-@pytest.fixture(scope="module")
-def shim(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("shim") / "held_read.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O", "-Wall", "-o", path,
-                    SHIM, "-ldl"], check=True)
-    return path
 
 
 def delete(path) -> None:
@@ -69,12 +56,12 @@ def test_a_damaged_file(make_nginx, origin, damage, io):
 
 
 @pytest.mark.parametrize("io", ["threads", "copied by threads"])
-def test_a_worker_stays_while_a_thread_reads(make_nginx, origin, shim,
-                                             tmp_path, io):
+def test_a_worker_stays_while_a_thread_reads(make_nginx, origin,
+                                             read_shim, tmp_path, io):
     flag = tmp_path / "flag"
     nginx = serve(make_nginx, origin.endpoint, more=IO[io],
                   main="env HELD_READ; env HELD_READ_DIR;",
-                  env={"LD_PRELOAD": str(shim), "HELD_READ": str(flag),
+                  env={"LD_PRELOAD": str(read_shim), "HELD_READ": str(flag),
                        "HELD_READ_DIR": str(tmp_path / "nginx0/cache")})
     body = blob(3 * SLICE)
     origin.put("bucket", "key", body)

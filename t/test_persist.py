@@ -23,9 +23,8 @@ BODY = random.Random(3).randbytes(150_000)
 CATALOG = "sprox_catalog zone=catalog:8m file=@dir@/catalog interval=@every@;"
 
 
-@pytest.fixture
-def sprox(make_nginx, origin):
-    """sprox(...): an nginx that keeps its catalog, over three objects."""
+def keeper(make_nginx, origin):
+    """keeper(...)(...): an nginx that keeps its catalog, over three objects."""
     for n in range(3):
         origin.put("bucket", f"o{n}", BODY)
 
@@ -34,6 +33,11 @@ def sprox(make_nginx, origin):
                      http_more=LOG + CATALOG + http_more, **words)
 
     return make
+
+
+@pytest.fixture
+def sprox(make_nginx, origin):
+    return keeper(make_nginx, origin)
 
 
 def path(nginx, ending=""):

@@ -294,7 +294,7 @@ ngx_http_sprox_zone_bucket(ngx_http_sprox_origin_t *origin, sprox_str_t name,
     u_char       buf[SPROX_CATALOG_NAME_MAX];
     sprox_str_t  store;
 
-    if (ngx_http_sprox_zone_name(origin, sprox_str_null, buf, &store)
+    if (ngx_http_sprox_zone_name(origin, sprox_str_lit(""), buf, &store)
         != SPROX_OK
         || !sprox_str_starts(name, store))
     {

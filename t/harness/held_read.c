@@ -1,7 +1,7 @@
 /*
  * A disk that does not answer, for LD_PRELOAD: while the file named by
  * HELD_READ exists, reads of files below the folder named by HELD_READ_DIR
- * wait; the first to do so makes a file of that name with ".held" behind it.
+ * wait, but for short ones; the first to do so makes a file of that name with ".held" behind it.
  */
 
 #define _GNU_SOURCE
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define LOOK_US   1000
+#define SHORT     64
 
 
 static int
@@ -29,7 +30,7 @@ below(int fd, const char *dir)
 
 
 static void
-hold(int fd)
+hold(int fd, size_t size)
 {
     int          made;
     char         held[4096];
@@ -39,7 +40,7 @@ hold(int fd)
     dir = getenv("HELD_READ_DIR");
 
     if (flag == NULL || dir == NULL || access(flag, F_OK) != 0
-        || !below(fd, dir))
+        || size <= SHORT || !below(fd, dir))
     {
         return;
     }
@@ -59,7 +60,7 @@ pread64(int fd, void *buf, size_t size, off64_t offset)
 {
     static ssize_t (*next)(int, void *, size_t, off64_t);
 
-    hold(fd);
+    hold(fd, size);
 
     if (next == NULL) {
         next = (ssize_t (*)(int, void *, size_t, off64_t))

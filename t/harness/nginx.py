@@ -31,7 +31,7 @@ SLOWER = 5 if ASAN else 1           # time-outs are so much longer
 
 CONF = """\
 load_module @module@;
-daemon off;
+daemon @daemon@;
 master_process on;
 worker_processes @workers@;
 pid @dir@/nginx.pid;
@@ -52,6 +52,10 @@ http {
 @http@
 }
 """
+
+
+# What another binary is to have of the first one's environment.
+HANDED_ON = "env LD_PRELOAD; env ASAN_OPTIONS; env UBSAN_OPTIONS;"
 
 
 def program() -> str:
@@ -76,13 +80,46 @@ def alive(pid: int) -> bool:
     return threads > 1 or state.split()[0] not in "ZX"
 
 
+class Adopted:
+    """A process that is no child of ours, as far as Popen's words go."""
+
+    def __init__(self, pid: int):
+        self.pid, self.returncode = pid, None
+
+    def poll(self) -> Optional[int]:
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text()
+            if state.rpartition(")")[2].split()[0] == "Z":
+                self.returncode = 0
+        except OSError:
+            self.returncode = 0
+        return self.returncode
+
+    def send_signal(self, how: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, how)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, timeout: float = 15) -> int:
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+            time.sleep(0.01)
+        return self.returncode
+
+
 class Nginx:
     def __init__(self, folder: Path, http: str, *, main: str = "",
                  events: str = "", workers: int = 1, level: str = "info",
-                 env: Optional[dict] = None, conf: str = CONF, **variables):
+                 env: Optional[dict] = None, conf: str = CONF,
+                 daemon: bool = False, **variables):
         """
         env: added to a clean environment (nginx's own `env` directive decides
-        what workers see). conf: instead of the frame above.
+        what workers see). conf: instead of the frame above. daemon: nginx
+        upgrades its binary only when it has left its parent.
         """
         self.dir = Path(folder)
         (self.dir / "temp").mkdir(parents=True, exist_ok=True)
@@ -94,7 +131,9 @@ class Nginx:
         self._env = env or {}
         self._variables = {
             "module": MODULE, "dir": self.dir, "workers": workers,
-            "level": level, "main": main, "events": events,
+            "level": level, "events": events,
+            "main": main + HANDED_ON * daemon,
+            "daemon": "on" if daemon else "off",
             "user": "user root;" if os.getuid() == 0 else "", **variables}
         self.write(http, conf)
 
@@ -152,11 +191,23 @@ class Nginx:
             env=self._environment(), cwd=self.dir,
             stdout=self._output, stderr=subprocess.STDOUT)
         try:
+            if self._variables["daemon"] == "on":
+                self._wait_daemon()
             self.wait(self._accepts, 15, "to accept connections")
         except AssertionError:
             self.kill()
             raise
         return self
+
+    def _wait_daemon(self) -> None:
+        """The first process has ended as soon as the second was there."""
+        assert self.process.wait(15 * SLOWER) == 0, self.log_tail()
+        pid_file = self.dir / "nginx.pid"
+        deadline = time.monotonic() + 15 * SLOWER
+        while not (pid_file.exists() and pid_file.read_text().strip()):
+            assert time.monotonic() < deadline, self.log_tail()
+            time.sleep(0.01)
+        self.process = Adopted(int(pid_file.read_text()))
 
     def stop(self) -> None:
         """Gracefully, then says what was wrong (AssertionError)."""
@@ -207,6 +258,22 @@ class Nginx:
         if wait_old:
             self.wait(lambda: not old & set(self._children()), 15,
                       "to lose its old workers")
+
+    def upgrade(self) -> "Adopted":
+        """
+        USR2: until another master has workers, which this is from now on.
+        The old one, whose QUIT is left to the caller.
+        """
+        old = self.process
+        pid_file = self.dir / "nginx.pid"
+        old.send_signal(signal.SIGUSR2)
+        self.wait(lambda: (self.dir / "nginx.pid.oldbin").exists()
+                  and pid_file.exists() and pid_file.read_text().strip()
+                  not in ("", str(old.pid)), 15, "to start its new binary")
+        self.process = Adopted(int(pid_file.read_text()))
+        self.wait(lambda: len(self.worker_pids()) == self.workers, 15,
+                  "to start the workers of its new binary")
+        return old
 
     def kill_worker(self, pid: Optional[int] = None,
                     how: int = signal.SIGKILL) -> int:

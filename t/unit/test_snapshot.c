@@ -484,6 +484,76 @@ test_into_a_smaller_one(void **state)
 }
 
 
+static uint64_t
+changes(sprox_catalog_t *cat)
+{
+    sprox_catalog_stats_t  stats;
+
+    sprox_catalog_stats_locked(cat, &stats);
+
+    return stats.changes;
+}
+
+
+/* As long as nothing changes, the last snapshot will do. */
+
+static void
+test_changes_are_counted(void **state)
+{
+    uint32_t          id;
+    uint64_t          n, ban_id;
+    sprox_ban_t       ban;
+    sprox_object_t    o;
+    sprox_catalog_t  *cat;
+
+    (void) state;
+
+    cat = make(SIZE);
+    o = object(MD5, 1, 5);
+    n = changes(cat);
+
+#define changed()  (n != changes(cat) ? (n = changes(cat), 1) : 0)
+
+    put(cat, "s", "k", &o);
+    put(cat, "s", "l", &o);
+    assert_true(changed());
+
+    assert_int_equal(sprox_catalog_get_locked(cat, 1, S("k"), &o, buf),
+                     SPROX_OK);
+    assert_int_equal(sprox_catalog_get_locked(cat, 1, S("x"), &o, buf),
+                     SPROX_NOT_FOUND);
+    save(cat, ALL);
+    assert_false(changed());
+
+    o.proved = 6;
+    put(cat, "s", "k", &o);
+    assert_true(changed());
+
+    sprox_catalog_doubt_locked(cat, 1, S("k"), 7);
+    assert_true(changed());
+
+    sprox_catalog_remove_locked(cat, 1, S("k"));
+    assert_true(changed());
+
+    sprox_catalog_region_open_locked(cat, 1, S(""), &id);
+    assert_true(changed());
+
+    sprox_catalog_region_complete_locked(cat, 1, S(""), id, 5);
+    assert_true(changed());
+
+    memset(&ban, 0, sizeof(ban));
+    ban.name = S("s");
+    ban.time = 6;
+    sprox_catalog_ban_locked(cat, &ban, &ban_id);
+    assert_true(changed());
+
+    sprox_catalog_unban_locked(cat, ban_id);
+    assert_true(changed());
+
+    free(cat);
+}
+
+
 static sprox_rc_t
 work(const sprox_mem_t *mem, void *data)
 {
@@ -551,6 +621,7 @@ main(void)
         test(test_merge),
         test(test_doubt),
         test(test_into_a_smaller_one),
+        test(test_changes_are_counted),
         test(test_alloc)
     };
 

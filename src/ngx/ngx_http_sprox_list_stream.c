@@ -320,7 +320,10 @@ static sprox_rc_t
 ngx_http_sprox_stream_keep(ngx_http_sprox_stream_t *s,
     const sprox_list_item_t *item)
 {
+    size_t                     i;
+    uint8_t                   *p;
     ngx_uint_t                 max;
+    sprox_str_t               *strings[5];
     sprox_list_item_t         *kept;
     ngx_http_sprox_listing_t  *l;
 
@@ -343,17 +346,27 @@ ngx_http_sprox_stream_keep(ngx_http_sprox_stream_t *s,
     kept = &s->items[s->nitems];
     *kept = *item;
 
-    kept->key = sprox_str_dup(&l->ctx->mem, item->key);
-    kept->etag = sprox_str_dup(&l->ctx->mem, item->etag);
-    kept->storage_class = sprox_str_dup(&l->ctx->mem, item->storage_class);
-    kept->owner_id = sprox_str_dup(&l->ctx->mem, item->owner_id);
-    kept->owner_name = sprox_str_dup(&l->ctx->mem, item->owner_name);
+    strings[0] = &kept->key;
+    strings[1] = &kept->etag;
+    strings[2] = &kept->storage_class;
+    strings[3] = &kept->owner_id;
+    strings[4] = &kept->owner_name;
 
-    if (kept->key.data == NULL || kept->etag.data == NULL
-        || kept->storage_class.data == NULL || kept->owner_id.data == NULL
-        || kept->owner_name.data == NULL)
-    {
+    p = ngx_pnalloc(l->request->pool,
+                    item->key.len + item->etag.len + item->storage_class.len
+                    + item->owner_id.len + item->owner_name.len);
+    if (p == NULL) {
         return SPROX_NOMEM;
+    }
+
+    for (i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+
+        if (strings[i]->len) {
+            ngx_memcpy(p, strings[i]->data, strings[i]->len);
+        }
+
+        strings[i]->data = p;
+        p += strings[i]->len;
     }
 
     s->nitems++;

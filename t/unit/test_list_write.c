@@ -384,6 +384,7 @@ test_round_trip(void **state)
 static sprox_rc_t
 write_work(const sprox_mem_t *mem, void *data)
 {
+    uint8_t            key[SPROX_KEY_MAX];
     sprox_rc_t         rc;
     sprox_buf_t        b;
     sprox_list_req_t   req;
@@ -393,7 +394,11 @@ write_work(const sprox_mem_t *mem, void *data)
 
     write_req(&req, 2);
     req.url = 1;
-    write_object(&item, S("a b/c"));
+
+    /* three times as long when it is encoded: more than was reserved */
+
+    memset(key, '%', sizeof(key));
+    write_object(&item, sprox_str_make(key, sizeof(key)));
 
     sprox_buf_init(&b, mem);
     sprox_list_write(&b, S("b1"), &req, &item, 1, 1, S("a b/c"));

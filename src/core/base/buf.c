@@ -106,10 +106,21 @@ failed:
 }
 
 
+/* What most appends find; the rest is the same with or without it. */
+
+static inline int
+has_room(const sprox_buf_t *b, size_t n)
+{
+    return !b->failed && n <= b->cap - b->len;
+}
+
+
 void
 sprox_buf_add(sprox_buf_t *b, const void *data, size_t len)
 {
-    if (len == 0 || sprox_buf_reserve(b, len) != SPROX_OK) {
+    if (len == 0
+        || (!has_room(b, len) && sprox_buf_reserve(b, len) != SPROX_OK))
+    {
         return;
     }
 
@@ -135,7 +146,7 @@ sprox_buf_text(sprox_buf_t *b, const char *text)
 void
 sprox_buf_char(sprox_buf_t *b, int c)
 {
-    if (sprox_buf_reserve(b, 1) != SPROX_OK) {
+    if (!has_room(b, 1) && sprox_buf_reserve(b, 1) != SPROX_OK) {
         return;
     }
 

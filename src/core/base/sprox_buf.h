@@ -39,6 +39,7 @@ sprox_rc_t sprox_buf_reserve(sprox_buf_t *b, size_t n);
 void sprox_buf_add(sprox_buf_t *b, const void *data, size_t len);
 void sprox_buf_str(sprox_buf_t *b, sprox_str_t s);
 void sprox_buf_text(sprox_buf_t *b, const char *text);   /* NUL-terminated */
+#define sprox_buf_lit(b, text)  sprox_buf_add(b, text, sizeof(text) - 1)
 void sprox_buf_char(sprox_buf_t *b, int c);
 void sprox_buf_u64(sprox_buf_t *b, uint64_t n);          /* decimal */
 

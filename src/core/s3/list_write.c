@@ -24,6 +24,10 @@
 #define SPROX_S3_XMLNS      "http://s3.amazonaws.com/doc/2006-03-01/"
 #define SPROX_MSEC          1000
 
+/* Bytes beside the names: of a page, of an object. */
+#define SPROX_LIST_HEAD_ROOM  2048
+#define SPROX_LIST_ITEM_ROOM  224
+
 
 /* S3 writes a space as '+', which its clients' decoders expect. */
 
@@ -52,18 +56,25 @@ sprox_list_url(sprox_buf_t *out, sprox_str_t s)
 /* A key, or a part of one, in the encoding that was asked for. */
 
 static void
+sprox_list_text(sprox_buf_t *out, const sprox_list_req_t *req, sprox_str_t s)
+{
+    if (req->url) {
+        sprox_list_url(out, s);
+
+    } else {
+        sprox_xml_text(out, s, SPROX_XML_REFERENCE);
+    }
+}
+
+
+static void
 sprox_list_name(sprox_buf_t *out, const sprox_list_req_t *req,
     const char *tag, sprox_str_t s)
 {
-    if (!req->url) {
-        sprox_xml_element(out, tag, s, SPROX_XML_REFERENCE);
-        return;
-    }
-
     sprox_buf_char(out, '<');
     sprox_buf_text(out, tag);
     sprox_buf_char(out, '>');
-    sprox_list_url(out, s);
+    sprox_list_text(out, req, s);
     sprox_buf_text(out, "</");
     sprox_buf_text(out, tag);
     sprox_buf_char(out, '>');
@@ -89,7 +100,7 @@ sprox_list_number(sprox_buf_t *out, const char *tag, uint64_t n)
  */
 
 static void
-sprox_list_time(sprox_buf_t *out, const char *tag, int64_t msec)
+sprox_list_time(sprox_buf_t *out, int64_t msec)
 {
     int64_t  rest;
     uint8_t  text[SPROX_TIME_ISO_LEN];
@@ -107,27 +118,34 @@ sprox_list_time(sprox_buf_t *out, const char *tag, int64_t msec)
     }
 
     sprox_time_iso(msec, text);
-    sprox_xml_element(out, tag, sprox_str_make(text, SPROX_TIME_ISO_LEN),
-                      SPROX_XML_REFERENCE);
+    sprox_buf_add(out, text, SPROX_TIME_ISO_LEN);
 }
 
+
+/* Of a page there are up to a thousand: tags that follow are one text. */
 
 static void
 sprox_list_object(sprox_buf_t *out, const sprox_list_req_t *req,
     const sprox_list_item_t *item)
 {
-    sprox_buf_text(out, "<Contents>");
-    sprox_list_name(out, req, "Key", item->key);
-    sprox_list_time(out, "LastModified", item->last_modified);
+    sprox_buf_lit(out, "<Contents><Key>");
+    sprox_list_text(out, req, item->key);
+    sprox_buf_lit(out, "</Key><LastModified>");
+    sprox_list_time(out, item->last_modified);
+    sprox_buf_lit(out, "</LastModified>");
 
     if (item->etag.len != 0) {
-        sprox_xml_element(out, "ETag", item->etag, SPROX_XML_REFERENCE);
+        sprox_buf_lit(out, "<ETag>");
+        sprox_xml_text(out, item->etag, SPROX_XML_REFERENCE);
+        sprox_buf_lit(out, "</ETag>");
     }
 
-    sprox_list_number(out, "Size", item->size);
+    sprox_buf_lit(out, "<Size>");
+    sprox_buf_u64(out, item->size);
+    sprox_buf_lit(out, "</Size>");
 
     if (item->owner_id.len != 0 && (req->version == 1 || req->fetch_owner)) {
-        sprox_buf_text(out, "<Owner>");
+        sprox_buf_lit(out, "<Owner>");
         sprox_xml_element(out, "ID", item->owner_id, SPROX_XML_REFERENCE);
 
         if (item->owner_name.len != 0) {
@@ -135,14 +153,32 @@ sprox_list_object(sprox_buf_t *out, const sprox_list_req_t *req,
                               SPROX_XML_REFERENCE);
         }
 
-        sprox_buf_text(out, "</Owner>");
+        sprox_buf_lit(out, "</Owner>");
     }
 
-    sprox_xml_element(out, "StorageClass",
-                      item->storage_class.len != 0
-                      ? item->storage_class : sprox_str_lit("STANDARD"),
-                      SPROX_XML_REFERENCE);
-    sprox_buf_text(out, "</Contents>");
+    sprox_buf_lit(out, "<StorageClass>");
+    sprox_xml_text(out, item->storage_class.len != 0
+                        ? item->storage_class : sprox_str_lit("STANDARD"),
+                   SPROX_XML_REFERENCE);
+    sprox_buf_lit(out, "</StorageClass></Contents>");
+}
+
+
+/* What most pages take: a buffer that grows is copied, and wiped. */
+
+static void
+sprox_list_reserve(sprox_buf_t *out, const sprox_list_item_t *items, size_t n)
+{
+    size_t  i, size;
+
+    size = SPROX_LIST_HEAD_ROOM + n * SPROX_LIST_ITEM_ROOM;
+
+    for (i = 0; i < n; i++) {
+        size += items[i].key.len + items[i].etag.len + items[i].owner_id.len
+                + items[i].owner_name.len;
+    }
+
+    (void) sprox_buf_reserve(out, size);
 }
 
 
@@ -186,6 +222,8 @@ sprox_list_write(sprox_buf_t *out, sprox_str_t bucket,
     int truncated, sprox_str_t next)
 {
     size_t  i;
+
+    sprox_list_reserve(out, items, n);
 
     sprox_xml_head(out);
     sprox_buf_text(out, "<ListBucketResult xmlns=\"" SPROX_S3_XMLNS "\">");
@@ -244,7 +282,9 @@ sprox_buckets_write(sprox_buf_t *out, const sprox_list_item_t *buckets,
     for (i = 0; i < n; i++) {
         sprox_buf_text(out, "<Bucket>");
         sprox_xml_element(out, "Name", buckets[i].key, SPROX_XML_REFERENCE);
-        sprox_list_time(out, "CreationDate", buckets[i].last_modified);
+        sprox_buf_lit(out, "<CreationDate>");
+        sprox_list_time(out, buckets[i].last_modified);
+        sprox_buf_lit(out, "</CreationDate>");
         sprox_buf_text(out, "</Bucket>");
     }
 

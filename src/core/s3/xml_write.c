@@ -46,6 +46,23 @@ static const sprox_utf8_row_t  sprox_utf8_rows[] = {
     { 0xF4, 0xF4, 0x80, 0x8F, 4, 0x07 },
 };
 
+/* The bytes of which nearly all text is, and that stand for themselves. */
+
+static const uint32_t  sprox_xml_plain[] = {
+    0x00000600,                  /* TAB LF */
+
+    0xafffffbb,                  /* not " & < > */
+
+    0xffffffff,
+    0xffffffff,
+
+    0, 0, 0, 0
+};
+
+#define sprox_xml_is_plain(c)                                                 \
+    (sprox_xml_plain[(c) >> 5] & (1u << ((c) & 31)))
+
+
 #define SPROX_UTF8_ROWS                                                       \
     (sizeof(sprox_utf8_rows) / sizeof(sprox_utf8_rows[0]))
 
@@ -122,22 +139,12 @@ sprox_xml_char(const uint8_t *p, size_t len, size_t *n, uint32_t *c)
 
     if (p[0] < 0x80) {
 
-        switch (p[0]) {
-
-        case '&':
-        case '<':
-        case '>':
-        case '"':
-        case '\r':
-            return SPROX_CHAR_ESCAPE;
-
-        case '\t':
-        case '\n':
+        if (sprox_xml_is_plain(p[0])) {
             return SPROX_CHAR_PLAIN;
-
-        default:
-            return p[0] < 0x20 ? SPROX_CHAR_FORBIDDEN : SPROX_CHAR_PLAIN;
         }
+
+        return p[0] < 0x20 && p[0] != '\r' ? SPROX_CHAR_FORBIDDEN
+                                           : SPROX_CHAR_ESCAPE;
     }
 
     *n = sprox_xml_utf8(p, len, c);
@@ -217,6 +224,13 @@ sprox_xml_text(sprox_buf_t *out, sprox_str_t s, sprox_xml_escape_t how)
     start = 0;
 
     for (i = 0; i < s.len; i += n) {
+
+        n = 1;
+
+        if (sprox_xml_is_plain(s.data[i])) {
+            continue;
+        }
+
         kind = sprox_xml_char(s.data + i, s.len - i, &n, &c);
 
         if (kind == SPROX_CHAR_PLAIN) {

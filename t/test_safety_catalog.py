@@ -5,10 +5,15 @@ what is never given back, or learn a secret.
 
 import itertools
 import os
+import re
+import threading
+import time
 
 import pytest
 
+from harness import sns
 from harness.admin import LOCATION, Admin
+from harness.events import Sender, created, records, removed
 from harness.hostile import Hostile
 from harness.sprox import error_code, serve
 
@@ -136,3 +141,60 @@ def test_a_listing_that_never_ends(make_nginx, page):
     assert 10000 <= asked <= 10100      # and none meanwhile
     assert not admin.alias("lake")["complete"]
     hostile.stop()
+
+
+# events
+
+def test_a_late_event_does_not_bring_back_what_the_store_has_not(
+        make_nginx, origin):
+    long_ago = int(time.time()) - 1000
+    one = origin.put("bucket", "key", b"one", modified=long_ago)
+    first = created("bucket", "key", one, when=long_ago)
+    two = created("bucket", "key", origin.put("bucket", "key", b"two"),
+                  when=long_ago + 10)
+    one = origin.put("bucket", "key", b"one", modified=long_ago + 20)
+    nginx = serve(make_nginx, origin.endpoint, server_more=LOCATION)
+    sender = Sender(nginx)
+    assert sender.tell(first) == {"checked": 1}         # it is too old
+    assert nginx.get("/bucket/key").body == b"one"
+    before = origin.count(method="HEAD")
+    assert sender.tell(two) == {"checked": 1}
+    assert origin.count(method="HEAD") == before + 1
+    answer = nginx.get("/bucket/key")
+    assert (answer.body, answer["etag"]) == (b"one", one.etag)
+
+
+def test_certificates_that_somebody_made_up_drive_out_none(
+        make_nginx, origin, pki, dns):
+    topic = sns.Sns(pki, dns)
+    obj = origin.put("bucket", "key", b"body")
+    nginx = serve(make_nginx, origin.endpoint, http_more=topic.directive(),
+                  server_more="location /_sprox/ { sprox_admin"
+                  " token_file=@dir@/token; }", start=False)
+    (nginx.dir / "token").write_text(TOKEN)
+    os.chmod(nginx.dir / "token", 0o600)
+    nginx.start()
+    sender = Sender(nginx, headers={"x-amz-sns-message-type": "Notification"})
+    good = topic.notification(records(created("bucket", "key", obj)))
+    assert sender.post(good)[0] == 200
+
+    gate = topic.server.hold(path=re.compile("/made-up-"), status=404)
+    forged = [{**good, "SigningCertURL": f"https://{sns.HOST}/made-up-{n}.pem"}
+              for n in range(12)]
+    senders = [threading.Thread(target=sender.post, args=(message,))
+               for message in forged]
+    for thread in senders:
+        thread.start()
+    gate.wait(7)
+    nginx.wait(lambda: nginx.metrics().sum("sprox_events_total",
+                                           result="bad") == 5, 10,
+               "to refuse those beyond")
+    before = topic.journal.count()
+    for n in range(3):
+        gone = topic.notification(records(removed("bucket", f"k{n}")))
+        assert sender.post(gone)[0] == 200
+    assert topic.journal.count() == before
+    gate.open()
+    for thread in senders:
+        thread.join()
+    topic.stop()

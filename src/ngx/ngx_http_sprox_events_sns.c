@@ -25,6 +25,7 @@ typedef struct {
     ngx_http_sprox_fetch_t   *fetch;          /* NULL: it is there */
     sprox_buf_t               pem;
     ngx_msec_t                fetched;
+    unsigned                  good:1;         /* something was signed by it */
     size_t                    len;            /* of the URL, which follows */
 } ngx_http_sprox_cert_t;
 
@@ -206,10 +207,14 @@ ngx_http_sprox_cert_find(sprox_str_t url)
 static ngx_http_sprox_cert_t *
 ngx_http_sprox_cert_fetch(sprox_str_t url, const sprox_sns_url_t *parsed)
 {
+    ngx_uint_t              busy;
     ngx_queue_t            *q;
-    ngx_http_sprox_cert_t  *cert;
+    ngx_http_sprox_cert_t  *cert, *old;
 
     if (ngx_http_sprox_ncerts == NGX_HTTP_SPROX_CERTS_MAX) {
+
+        old = NULL;
+        busy = 0;
 
         for (q = ngx_queue_last(&ngx_http_sprox_certs);
              q != ngx_queue_sentinel(&ngx_http_sprox_certs);
@@ -217,15 +222,21 @@ ngx_http_sprox_cert_fetch(sprox_str_t url, const sprox_sns_url_t *parsed)
         {
             cert = ngx_queue_data(q, ngx_http_sprox_cert_t, queue);
 
-            if (cert->fetch == NULL) {
-                ngx_http_sprox_cert_free(cert);
-                break;
+            if (cert->fetch) {
+                busy = 1;
+
+            } else if (old == NULL || (old->good && !cert->good)) {
+                old = cert;
             }
         }
 
-        if (ngx_http_sprox_ncerts == NGX_HTTP_SPROX_CERTS_MAX) {
+        /* a name that somebody made up drives out none that is good */
+
+        if (old == NULL || (old->good && busy)) {
             return NULL;
         }
+
+        ngx_http_sprox_cert_free(old);
     }
 
     cert = ngx_calloc(sizeof(ngx_http_sprox_cert_t) + url.len,
@@ -411,6 +422,8 @@ ngx_http_sprox_sns_verify(ngx_http_sprox_sns_t *s,
         s->why = "out of memory";
         return NGX_ERROR;
     }
+
+    cert->good = 1;
 
     if (s->sns->type != SPROX_SNS_SUBSCRIPTION) {
         return NGX_OK;

@@ -434,6 +434,54 @@ test_no_request(void **state_)
 }
 
 
+/*
+ * A version that was replaced and came back, and then was seen at the store:
+ * the event of what was between the two comes last.
+ */
+
+static void
+test_late_behind_a_proof(void **state_)
+{
+    uint32_t          n;
+    sprox_event_t     e;
+    sprox_catalog_t  *cat;
+
+    (void) state_;
+
+    cat = make(SIZE);
+    n = space(cat, "space");
+
+    e = created(SPROX_SENDER_AWS, "A1", NOW - 90000, "\"a\"", 7);
+    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW - 89000),
+                     SPROX_OK);
+    told(cat, n, "\"a\"", 7, NOW - 60000, NOW);
+
+    e = created(SPROX_SENDER_AWS, "A2", NOW - 80000, "\"b\"", 7);
+    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW + 1),
+                     SPROX_AGAIN);
+    assert_string_equal(state(cat, n), "doubt");
+
+    /* the store is asked, and its answer is what counts */
+
+    told(cat, n, "\"a\"", 7, NOW - 60000, NOW + 1);
+    assert_int_equal(sprox_event_settle_locked(cat, n, &e, NOW + 1),
+                     SPROX_OK);
+    assert_string_equal(state(cat, n), "a");
+
+    /* what came about after that needs no request, as ever */
+
+    e = created(SPROX_SENDER_AWS, "A3", NOW + 2, "\"c\"", 7);
+    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW + 5000),
+                     SPROX_OK);
+    e = created(SPROX_SENDER_AWS, "A4", NOW + 3, "\"d\"", 7);
+    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW + 6000),
+                     SPROX_OK);
+    assert_string_equal(state(cat, n), "d");
+
+    free(cat);
+}
+
+
 static void
 test_generations(void **state_)
 {
@@ -554,8 +602,9 @@ test_told_twice(void **state_)
 
     /* an object that another process has proved by a clock ahead of ours */
 
-    told(cat, n, "\"k\"", 7, NOW - 20000, NOW + 9000);
-    e = created(SPROX_SENDER_AWS, "0055AED6DCD90281E9", NOW, "\"n\"", 7);
+    told(cat, n, "\"k\"", 7, NOW - 20000, NOW + 5500);
+    e = created(SPROX_SENDER_AWS, "0055AED6DCD90281E9", NOW + 4000, "\"n\"",
+                7);
     assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW + 5000),
                      SPROX_OK);
     assert_string_equal(state(cat, n), "n");
@@ -589,6 +638,7 @@ main(void)
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_every_order),
         cmocka_unit_test(test_no_request),
+        cmocka_unit_test(test_late_behind_a_proof),
         cmocka_unit_test(test_generations),
         cmocka_unit_test(test_told_twice)
     };

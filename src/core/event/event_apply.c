@@ -3,8 +3,8 @@
  * is weighed against what is known of its key:
  *
  *   known                   decides                        else
- *   of an event that it     sequencers
- *     can be ordered with
+ *   of an event that it     sequencers, unless the     the store is
+ *     can be ordered with     store was asked since      asked
  *   the same GCS object     generations
  *   the same version        nothing is new
  *   another version, or     the event's time against       the store is
@@ -156,6 +156,19 @@ judge_time(const sprox_event_t *e, const sprox_object_t *known)
 }
 
 
+/*
+ * The same version may have come back: what the store has told since the
+ * event came about is later than its sequencer says.
+ */
+
+static int
+proved_since(const sprox_event_t *e, const sprox_object_t *known)
+{
+    return e->sender != SPROX_SENDER_GCS && !known->told && e->time >= 0
+           && known->proved - e->time > CLOCKS;
+}
+
+
 static judged_t
 judge(const sprox_event_t *e, const sprox_object_t *known)
 {
@@ -166,7 +179,8 @@ judge(const sprox_event_t *e, const sprox_object_t *known)
         return JUDGED_OLDER;
 
     case SPROX_ORDER_NEWER:
-        return known->doubted ? JUDGED_UNKNOWN : JUDGED_NEWER;
+        return known->doubted || proved_since(e, known) ? JUDGED_UNKNOWN
+                                                        : JUDGED_NEWER;
 
     default:
         break;

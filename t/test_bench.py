@@ -4,12 +4,16 @@ those that need no load generator. No time is asserted.
 """
 
 import asyncio
+import functools
 import os
 import re
 import subprocess
 import sys
+import tempfile
 
-from bench import slow_origin
+import pytest
+
+from bench import sides, slow_origin
 from harness.nginx import ROOT
 
 
@@ -67,6 +71,16 @@ def test_unknown_row():
     done = bench("warp-speed")
     assert done.returncode == 1
     assert "cold-tail" in done.stderr and "hot-4k" in done.stderr
+
+
+def test_leaves_nothing_when_nginx_does_not_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "mkdtemp", functools.partial(
+        tempfile.mkdtemp, dir=tmp_path))
+    monkeypatch.setattr(sides, "HTTP", "no_such_directive;")
+    with pytest.raises(AssertionError, match="no_such_directive"):
+        with sides.Sides():
+            pass
+    assert not list(tmp_path.glob("sprox-bench-*"))
 
 
 def test_origin_writes_when_the_transport_is_done():

@@ -10,6 +10,7 @@ And `start` is sprox on another port, where engines read before the clock
 runs; `write` and `disk` are no servers, but what the disk alone would take.
 """
 
+import contextlib
 import json
 import re
 import selectors
@@ -99,15 +100,27 @@ class Sides:
     """To be used with `with`."""
 
     def __enter__(self):
+        with contextlib.ExitStack() as stack:       # when one does not start
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    def _start(self, stack: contextlib.ExitStack):
         self.dir = Path(tempfile.mkdtemp(prefix="sprox-bench-"))
+        stack.callback(shutil.rmtree, self.dir, ignore_errors=True)
         self.origin_port = free_port()
-        self.origin = subprocess.Popen(
+        self.origin = stack.enter_context(subprocess.Popen(
             [*guarded(), sys.executable, slow_origin.__file__,
              str(self.origin_port), str(LATENCY), str(RATE),
              str(self.dir / "buckets")],
-            stdout=subprocess.PIPE)
+            stdout=subprocess.PIPE))
+        stack.callback(self.origin.kill)
         self.origin.stdout.readline()
-        self.origin_control = wire.Client(self.origin_port)
+        self.origin_control = stack.enter_context(
+            wire.Client(self.origin_port))
         built = subprocess.run([program(), "-V"], capture_output=True,
                                text=True).stderr
         self.version = re.search(r"nginx/([\d.]+)", built)[1]
@@ -116,20 +129,11 @@ class Sides:
                            main="worker_rlimit_nofile 16384;",
                            origin=self.origin_port,
                            proxy=PROXY if self.has_proxy else "").start()
+        stack.callback(self.nginx.stop)
         self.ports = {**self.nginx.ports, "direct": self.origin_port}
         self._number = 0
         self._settled = None
         self._lake = None
-        return self
-
-    def __exit__(self, *_):
-        self.origin_control.close()
-        self.origin.kill()
-        self.origin.wait()
-        try:
-            self.nginx.stop()
-        finally:
-            shutil.rmtree(self.dir, ignore_errors=True)
 
     def key(self, size: int) -> str:
         """The path of an object that nobody has read."""

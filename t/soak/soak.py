@@ -54,7 +54,7 @@ HTTP = """
                      max_size=400m inactive=4s use_temp_path=off;
     proxy_cache_path @dir@/ram levels=1:2 keys_zone=ram:1m
                      max_size=16m inactive=1h use_temp_path=off;
-    sprox_catalog zone=soak:512k;
+    sprox_catalog zone=soak:512k file=@dir@/catalog interval=1s;
     sprox_origin store {
         endpoint http://127.0.0.1:@store@;
         region us-east-1;

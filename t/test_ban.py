@@ -189,6 +189,28 @@ def test_reads_during_a_ban(sprox, origin):
         assert late.request("GET", "/bucket/k").body == new
 
 
+def test_an_answer_of_before_that_comes_after(sprox, origin):
+    """Nothing is learned from it, though the deletion has ended."""
+    nginx = sprox()
+    old, new = blob(SLICE, 1), blob(SLICE, 2)
+    raw = (b"HTTP/1.1 206 Partial Content\r\nETag: \"e\"\r\n"
+           b"Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\n"
+           b"Content-Range: bytes 0-%d/%d\r\nContent-Length: %d\r\n"
+           b"Connection: close\r\n\r\n" % (SLICE - 1, SLICE, SLICE)) + old
+    gate = origin.hold(key="k", nth=1, raw=raw)
+    with nginx.client() as early:
+        early.send("GET", "/bucket/k")
+        gate.wait()
+        origin.put("bucket", "k", new, etag='"e2"')
+        number = ban(nginx, "/bucket/*")[0]
+        nginx.wait(lambda: job(nginx, number)["state"] == "done", 20,
+                   "to end the purge")
+        gate.open()
+        assert early.read().body in (old, new)
+    wait_idle(nginx)
+    assert nginx.get("/bucket/k").body == new
+
+
 # what does not undo it
 
 def test_a_restart_in_the_middle(sprox, origin, make_nginx):

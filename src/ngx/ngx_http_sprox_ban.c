@@ -16,6 +16,10 @@
 #include "ngx_http_sprox_zone.h"
 
 
+/* Beyond the time that an origin has for an answer, in ms. */
+#define NGX_HTTP_SPROX_BAN_MARGIN   10000
+
+
 typedef struct {
     ngx_http_request_t    *request;
     ngx_http_sprox_ctx_t  *ctx;
@@ -32,8 +36,8 @@ static ngx_int_t ngx_http_sprox_ban_place(ngx_http_sprox_ban_t *b,
     ngx_http_sprox_alias_t *alias, sprox_str_t *bucket, sprox_str_t *prefix);
 static ngx_int_t ngx_http_sprox_ban_add(ngx_http_sprox_ban_t *b,
     ngx_http_sprox_alias_t *alias, sprox_str_t bucket, sprox_str_t prefix);
-static void ngx_http_sprox_ban_queue(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_str_t prefix);
+static void ngx_http_sprox_ban_look(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix, uint64_t id, int64_t time);
 
 
 ngx_uint_t
@@ -240,15 +244,22 @@ ngx_http_sprox_ban_add(ngx_http_sprox_ban_t *b,
 void
 ngx_http_sprox_ban_resume(ngx_http_sprox_main_conf_t *mcf)
 {
-    ngx_http_sprox_zone_bans(mcf, ngx_http_sprox_ban_queue);
+    ngx_http_sprox_zone_bans(mcf, ngx_http_sprox_ban_look);
 }
 
 
+/*
+ * A ban is lifted when all behind it is deleted and no answer can be on its
+ * way that was asked for before it: such a one would be believed again.
+ */
+
 static void
-ngx_http_sprox_ban_queue(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
-    sprox_str_t prefix)
+ngx_http_sprox_ban_look(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
+    sprox_str_t prefix, uint64_t id, int64_t time)
 {
-    ngx_http_sprox_job_spec_t  spec;
+    int64_t                     late;
+    ngx_http_sprox_job_info_t   info;
+    ngx_http_sprox_job_spec_t   spec;
 
     spec.kind = NGX_HTTP_SPROX_JOB_PURGE;
     spec.alias = NULL;
@@ -256,5 +267,17 @@ ngx_http_sprox_ban_queue(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
     spec.bucket = bucket;
     spec.prefix = prefix;
 
-    (void) ngx_http_sprox_job_add(&spec, 1, NULL);
+    if (ngx_http_sprox_job_last(&spec, &info) != NGX_OK
+        || info.state != NGX_HTTP_SPROX_JOB_DONE || info.ended <= time)
+    {
+        (void) ngx_http_sprox_job_add(&spec, 1, NULL);
+        return;
+    }
+
+    late = time + (int64_t) (origin->connect_timeout + origin->read_timeout)
+           + NGX_HTTP_SPROX_BAN_MARGIN;
+
+    if (ngx_http_sprox_now() > late) {
+        (void) ngx_http_sprox_zone_unban(id);
+    }
 }

@@ -27,8 +27,9 @@ ngx_int_t ngx_http_sprox_ban_handler(ngx_http_request_t *r,
     ngx_http_sprox_ctx_t *ctx);
 
 /*
- * Queues the deletions of bans that have none: of a table that was full, or
- * of an nginx that ended.  Called now and then by one worker or several.
+ * Queues the deletions of bans that have none (of a table that was full, or
+ * of an nginx that ended), and lifts the bans that have done their work.
+ * Called now and then by one worker or several.
  */
 void ngx_http_sprox_ban_resume(ngx_http_sprox_main_conf_t *mcf);
 

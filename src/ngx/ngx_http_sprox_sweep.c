@@ -1,9 +1,9 @@
 
 /*
  * The job behind a ban: what it covers is taken out of the catalog and out of
- * the caches, and then it is lifted.
+ * the caches.  The ban is lifted later; see _ban.c.
  *
- *   ban --> catalog, some keys a turn --> zone --> next zone --> lift
+ *   ban --> catalog, some keys a turn --> zone --> next zone --> done
  *    ^                                     |                      |
  *    |                                   walk: by threads;        |
  *    |                                   deleting: some a turn    |
@@ -40,8 +40,7 @@ typedef struct {
 typedef struct {
     ngx_http_sprox_job_t        *job;
     ngx_http_sprox_main_conf_t  *mcf;
-    uint64_t                     ban;       /* id */
-    int64_t                      time;
+    int64_t                      time;      /* of the ban */
     sprox_catalog_cursor_t       cursor;
     ngx_event_t                  event;
     ngx_uint_t                   place;
@@ -139,7 +138,7 @@ ngx_http_sprox_sweep_begin(ngx_http_sprox_sweep_t *s)
     s->place = 0;
 
     s->banned = (ngx_http_sprox_zone_ban_of(s->job->origin, s->job->bucket,
-                                            s->job->prefix, &s->ban, &s->time)
+                                            s->job->prefix, &s->time)
                  == SPROX_OK);
 
     sprox_catalog_cursor_init(&s->cursor, s->job->prefix, sprox_str_null,
@@ -243,6 +242,7 @@ ngx_http_sprox_sweep_files(ngx_http_sprox_sweep_t *s)
 static ngx_int_t
 ngx_http_sprox_sweep_zone(ngx_http_sprox_sweep_t *s)
 {
+    int64_t                   swept;
     ngx_pool_t               *pool;
     ngx_http_sprox_sought_t  *sought;
 
@@ -263,8 +263,9 @@ ngx_http_sprox_sweep_zone(ngx_http_sprox_sweep_t *s)
 
             /* all is gone; is there a later ban? */
 
-            (void) ngx_http_sprox_zone_unban(s->ban);
+            swept = s->time;
             ngx_http_sprox_sweep_begin(s);
+            s->banned = s->banned && s->time != swept;
 
             return NGX_OK;
         }

@@ -112,7 +112,7 @@ uint64_t ngx_http_sprox_zone_bans_seq(void);
 
 /* The ban of exactly that prefix.  SPROX_OK or SPROX_NOT_FOUND. */
 sprox_rc_t ngx_http_sprox_zone_ban_of(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_str_t prefix, uint64_t *id, int64_t *time);
+    sprox_str_t bucket, sprox_str_t prefix, int64_t *time);
 
 /* Whether something below the prefix, as it was then, is banned. */
 ngx_uint_t ngx_http_sprox_zone_banned_below(ngx_http_sprox_origin_t *origin,
@@ -124,7 +124,7 @@ ngx_uint_t ngx_http_sprox_zone_banned_below(ngx_http_sprox_origin_t *origin,
  * the call.
  */
 typedef void (*ngx_http_sprox_zone_ban_pt)(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_str_t prefix);
+    sprox_str_t bucket, sprox_str_t prefix, uint64_t id, int64_t time);
 
 void ngx_http_sprox_zone_bans(ngx_http_sprox_main_conf_t *mcf,
     ngx_http_sprox_zone_ban_pt visit);

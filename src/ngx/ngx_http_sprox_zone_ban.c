@@ -13,7 +13,6 @@ typedef struct {
     sprox_str_t            name;
     sprox_str_t            prefix;
     int64_t                proved;
-    uint64_t               id;
     int64_t                time;
     ngx_uint_t             found;
 } ngx_http_sprox_zone_question_t;
@@ -25,6 +24,8 @@ typedef struct {
     sprox_buf_t            text;
     size_t                 names[NGX_HTTP_SPROX_ZONE_BANS];
     size_t                 prefixes[NGX_HTTP_SPROX_ZONE_BANS];
+    uint64_t               ids[NGX_HTTP_SPROX_ZONE_BANS];
+    int64_t                times[NGX_HTTP_SPROX_ZONE_BANS];
     ngx_uint_t             n;
 } ngx_http_sprox_zone_bans_t;
 
@@ -44,7 +45,7 @@ static ngx_http_sprox_origin_t *ngx_http_sprox_zone_origin(
 
 sprox_rc_t
 ngx_http_sprox_zone_ban_of(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_str_t prefix, uint64_t *id, int64_t *time)
+    sprox_str_t bucket, sprox_str_t prefix, int64_t *time)
 {
     ngx_http_sprox_zone_question_t  q;
 
@@ -56,7 +57,6 @@ ngx_http_sprox_zone_ban_of(ngx_http_sprox_origin_t *origin,
         return SPROX_NOT_FOUND;
     }
 
-    *id = q.id;
     *time = q.time;
 
     return SPROX_OK;
@@ -111,7 +111,6 @@ ngx_http_sprox_zone_equal(void *data, const sprox_ban_t *ban)
         && sprox_str_eq(ban->prefix, q->prefix))
     {
         q->found = 1;
-        q->id = ban->id;
         q->time = ban->time;
     }
 
@@ -171,7 +170,7 @@ ngx_http_sprox_zone_bans(ngx_http_sprox_main_conf_t *mcf,
         origin = ngx_http_sprox_zone_origin(mcf, name, &bucket);
 
         if (origin) {
-            visit(origin, bucket, prefix);
+            visit(origin, bucket, prefix, bans.ids[i], bans.times[i]);
         }
     }
 
@@ -190,6 +189,8 @@ ngx_http_sprox_zone_copy(void *data, const sprox_ban_t *ban)
 
         bans->names[bans->n] = ban->name.len;
         bans->prefixes[bans->n] = ban->prefix.len;
+        bans->ids[bans->n] = ban->id;
+        bans->times[bans->n] = ban->time;
         bans->n++;
     }
 

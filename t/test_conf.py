@@ -399,7 +399,9 @@ MISTAKES = {
     "reload-zero": (
         alias(f"{T} reload 0;"), "needs a time above 0"),
     "reload-warm": (
-        alias(f"{T} reload 1h warm;"), '"warm" is not supported yet'),
+        alias(f"{T} reload off warm;"), '"reload off" cannot be "warm"'),
+    "reload-warm-time": (
+        alias(f"{T} reload warm;"), 'invalid value "warm" in "reload"'),
     "reload-word": (
         alias(f"{T} reload 1h cold;"), 'invalid parameter "cold" in "reload"'),
     "reload-twice": (

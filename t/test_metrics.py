@@ -40,6 +40,9 @@ FAMILIES = {
     "sprox_jobs": ("gauge", {"kind", "state"}),
     "sprox_crawl_pages": ("counter", {"alias"}),
     "sprox_crawl_objects": ("counter", {"alias"}),
+    "sprox_warm_slices": ("counter", {"alias"}),
+    "sprox_warm_bytes": ("counter", {"alias"}),
+    "sprox_warm_dropped": ("counter", {"alias"}),
     "sprox_alias_complete": ("gauge", {"alias"}),
     "sprox_catalog_listings": ("counter", {"alias", "source"}),
 }

@@ -55,6 +55,7 @@ typedef struct {
     time_t        list_valid;       /* of "cached TIME" */
     ngx_uint_t    head;
     time_t        reload;           /* 0: off */
+    ngx_uint_t    reload_warm;
 } ngx_http_sprox_policy_t;
 
 
@@ -63,6 +64,9 @@ typedef struct {
 typedef struct {
     ngx_shm_zone_t           *zone;
     size_t                    slice;
+    size_t                    fill;          /* the largest of those */
+    ngx_array_t              *tiers;         /* that it is the last of: the
+                                                longest; NULL: of none */
 } ngx_http_sprox_place_t;
 
 
@@ -119,6 +123,7 @@ struct ngx_http_sprox_alias_s {
     unsigned                  crawl:1;       /* some location wants its region
                                                 to be complete, */
     unsigned                  catalog:1;     /* for its listings */
+    unsigned                  warm:1;        /* what changed is fetched */
 
     /* of this worker */
     ngx_uint_t                list_from;     /* see _list_private.h; 0: none */
@@ -158,6 +163,7 @@ struct ngx_http_sprox_origin_s {
     ngx_str_t                 file;
     ngx_uint_t                line;
     unsigned                  used:1;        /* some alias targets it */
+    unsigned                  warm:1;        /* one that wants it warm */
     unsigned                  built_in:1;    /* no block: file and line are
                                                 those of an alias */
 
@@ -198,6 +204,7 @@ typedef struct {
     ngx_shm_zone_t           *flight_zone;
     ngx_shm_zone_t           *temp_zone;
     ngx_shm_zone_t           *job_zone;
+    ngx_shm_zone_t           *warm_zone;     /* NULL: no alias wants it */
     ngx_resolver_t           *resolver;      /* NULL: the system's */
     ngx_msec_t                resolver_timeout;
     ngx_thread_pool_t        *thread_pool;

@@ -24,6 +24,7 @@
 #include "ngx_http_sprox_persist.h"
 #include "ngx_http_sprox_temp.h"
 #include "ngx_http_sprox_tier.h"
+#include "ngx_http_sprox_warm.h"
 #include "ngx_http_sprox_zone.h"
 
 
@@ -294,7 +295,8 @@ ngx_http_sprox_conf_zones(ngx_conf_t *cf, ngx_http_sprox_conf_t *scf)
 
     if (ngx_http_sprox_flight_init(cf, &mcf->flight_zone) != NGX_OK
         || ngx_http_sprox_temp_init(cf, &mcf->temp_zone) != NGX_OK
-        || ngx_http_sprox_job_init(cf, mcf) != NGX_OK)
+        || ngx_http_sprox_job_init(cf, mcf) != NGX_OK
+        || ngx_http_sprox_warm_init(cf, mcf) != NGX_OK)
     {
         return NGX_ERROR;
     }

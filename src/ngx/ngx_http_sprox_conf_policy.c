@@ -49,6 +49,7 @@ ngx_http_sprox_policy_unset(ngx_http_sprox_policy_t *policy)
     policy->list_valid = 0;
     policy->head = NGX_CONF_UNSET_UINT;
     policy->reload = NGX_CONF_UNSET;
+    policy->reload_warm = 0;
 }
 
 
@@ -95,6 +96,7 @@ ngx_http_sprox_policy_merge(ngx_http_sprox_policy_t *policy,
 
     if (policy->reload == NGX_CONF_UNSET) {
         policy->reload = outer->reload;
+        policy->reload_warm = outer->reload_warm;
     }
 }
 
@@ -115,6 +117,7 @@ ngx_http_sprox_policy_defaults(ngx_http_sprox_policy_t *policy)
     defaults.list_valid = 0;
     defaults.head = NGX_HTTP_SPROX_HEAD_ORIGIN;
     defaults.reload = 0;
+    defaults.reload_warm = 0;
 
     ngx_http_sprox_policy_merge(policy, &defaults);
 
@@ -330,6 +333,11 @@ ngx_http_sprox_policy_region(ngx_http_sprox_policy_t *policy,
     {
         alias->reload = policy->reload;
     }
+
+    if (policy->reload_warm) {
+        alias->warm = 1;
+        alias->origin->warm = 1;
+    }
 }
 
 
@@ -361,17 +369,28 @@ ngx_http_sprox_policy_places(ngx_conf_t *cf, ngx_http_sprox_policy_t *policy)
             }
         }
 
-        if (k < scf->main.places.nelts) {
-            continue;
+        if (k == scf->main.places.nelts) {
+            place = ngx_array_push(&scf->main.places);
+            if (place == NULL) {
+                return NGX_ERROR;
+            }
+
+            ngx_memzero(place, sizeof(ngx_http_sprox_place_t));
+            place->zone = zone[i];
+            place->slice = policy->slice;
+
+        } else {
+            place = &place[k];
         }
 
-        place = ngx_array_push(&scf->main.places);
-        if (place == NULL) {
-            return NGX_ERROR;
-        }
+        place->fill = ngx_max(place->fill, policy->fill);
 
-        place->zone = zone[i];
-        place->slice = policy->slice;
+        if (i == policy->cache->nelts - 1
+            && (place->tiers == NULL
+                || place->tiers->nelts < policy->cache->nelts))
+        {
+            place->tiers = policy->cache;
+        }
     }
 
     return NGX_OK;

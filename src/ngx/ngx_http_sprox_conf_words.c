@@ -268,17 +268,27 @@ ngx_http_sprox_set_reload(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (cf->args->nelts == 3) {
 
-        if (ngx_strcmp(value[2].data, "warm") == 0) {
-            return "with \"warm\" is not supported yet: leave that word out";
+        if (ngx_strcmp(value[2].data, "warm") != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" in \"%V\": write a "
+                               "time alone, or with \"warm\"", &value[2],
+                               &cmd->name);
+            return NGX_CONF_ERROR;
         }
 
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"%V\": write a time "
-                           "alone", &value[2], &cmd->name);
-        return NGX_CONF_ERROR;
+        slcf->policy.reload_warm = 1;
     }
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
+
+        if (slcf->policy.reload_warm) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V off\" cannot be \"warm\": write \"%V 1d "
+                               "warm\" where events tell of all changes",
+                               &cmd->name, &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+
         slcf->policy.reload = 0;
         return NGX_CONF_OK;
     }

@@ -83,7 +83,8 @@ const ngx_http_sprox_job_kind_t  ngx_http_sprox_crawl_kind = {
     NGX_HTTP_SPROX_JOB_CRAWL,
     NGX_HTTP_SPROX_CRAWLS,
     ngx_http_sprox_crawl_run,
-    ngx_http_sprox_crawl_stop
+    ngx_http_sprox_crawl_stop,
+    0
 };
 
 const ngx_http_sprox_job_kind_t  ngx_http_sprox_reload_kind = {
@@ -91,7 +92,8 @@ const ngx_http_sprox_job_kind_t  ngx_http_sprox_reload_kind = {
     NGX_HTTP_SPROX_JOB_CRAWL,
     NGX_HTTP_SPROX_CRAWLS,
     ngx_http_sprox_crawl_run,
-    ngx_http_sprox_crawl_stop
+    ngx_http_sprox_crawl_stop,
+    0
 };
 
 

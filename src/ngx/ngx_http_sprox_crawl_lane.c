@@ -18,6 +18,7 @@
 
 #include "ngx_http_sprox_crawl_private.h"
 #include "ngx_http_sprox_list.h"
+#include "ngx_http_sprox_warm.h"
 
 
 #define NGX_HTTP_SPROX_CRAWL_POOL    4096
@@ -210,6 +211,7 @@ ngx_http_sprox_crawl_item(void *data, const sprox_list_item_t *item)
 {
     sprox_str_t                   last;
     ngx_http_sprox_job_t         *job;
+    ngx_http_sprox_warm_was_t     was;
     ngx_http_sprox_crawl_lane_t  *lane;
 
     lane = data;
@@ -230,6 +232,7 @@ ngx_http_sprox_crawl_item(void *data, const sprox_list_item_t *item)
     }
 
     ngx_http_sprox_crawl_owner(lane->crawl, item);
+    ngx_http_sprox_warm_before(&was, job->origin, job->bucket, item->key);
 
     lane->rc = ngx_http_sprox_list_teach(job->origin, job->bucket, item,
                                          lane->sent);
@@ -237,6 +240,8 @@ ngx_http_sprox_crawl_item(void *data, const sprox_list_item_t *item)
     if (lane->rc == SPROX_LIMIT || lane->rc == SPROX_FULL) {
         return lane->rc;
     }
+
+    ngx_http_sprox_warm_after(&was, job->origin, job->bucket, item->key);
 
     lane->last_len = item->key.len;
     ngx_memcpy(lane->last, item->key.data, item->key.len);

@@ -20,6 +20,7 @@
 #include "ngx_http_sprox_conf.h"
 #include "ngx_http_sprox_fill.h"
 #include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_warm.h"
 #include "ngx_http_sprox_zone.h"
 
 
@@ -41,6 +42,7 @@ typedef struct {
     ngx_http_sprox_events_t       *events;
     const sprox_event_t           *event;
     ngx_http_sprox_origin_t       *origin;
+    ngx_http_sprox_warm_was_t      was;
     ngx_uint_t                     tries;
     ngx_pool_t                    *pool;       /* of the probe's result */
     ngx_http_sprox_probe_waiter_t  waiter;
@@ -54,7 +56,7 @@ static ngx_int_t ngx_http_sprox_events_event(ngx_http_sprox_events_t *events,
 static ngx_uint_t ngx_http_sprox_events_concerns(
     ngx_http_sprox_events_t *events, ngx_http_sprox_main_conf_t *mcf,
     ngx_http_sprox_origin_t *origin, const sprox_event_t *e);
-static ngx_int_t ngx_http_sprox_check_add(ngx_http_sprox_events_t *events,
+static sprox_rc_t ngx_http_sprox_events_put(ngx_http_sprox_events_t *events,
     ngx_http_sprox_origin_t *origin, const sprox_event_t *e);
 static void ngx_http_sprox_check_begin(ngx_event_t *ev);
 static void ngx_http_sprox_check_wait(ngx_http_sprox_check_t *check);
@@ -92,6 +94,7 @@ ngx_http_sprox_events_apply(ngx_http_sprox_events_t *events)
 {
     size_t  i;
 
+    events->spare = NULL;
     ngx_queue_init(&events->checks);
     ngx_memzero(events->n, sizeof(events->n));
 
@@ -150,20 +153,18 @@ ngx_http_sprox_events_event(ngx_http_sprox_events_t *events,
 
         n++;
 
-        switch (ngx_http_sprox_zone_event(origin[i], e->bucket, e,
-                                          events->when))
-        {
+        switch (ngx_http_sprox_events_put(events, origin[i], e)) {
+
         case SPROX_OK:
             ngx_http_sprox_events_count(events, e,
                                         NGX_HTTP_SPROX_EVENT_APPLIED);
             break;
 
         case SPROX_AGAIN:
-            if (ngx_http_sprox_check_add(events, origin[i], e) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
             break;
+
+        case SPROX_NOMEM:
+            return NGX_ERROR;
 
         default:
 
@@ -226,24 +227,44 @@ ngx_http_sprox_events_concerns(ngx_http_sprox_events_t *events,
 }
 
 
-static ngx_int_t
-ngx_http_sprox_check_add(ngx_http_sprox_events_t *events,
+/* As zone_event(); SPROX_AGAIN: a check stands in the queue. */
+
+static sprox_rc_t
+ngx_http_sprox_events_put(ngx_http_sprox_events_t *events,
     ngx_http_sprox_origin_t *origin, const sprox_event_t *e)
 {
+    sprox_rc_t               rc;
     ngx_http_sprox_check_t  *check;
 
-    check = ngx_pcalloc(events->pool, sizeof(ngx_http_sprox_check_t));
-    if (check == NULL) {
-        return NGX_ERROR;
+    if (events->spare == NULL) {
+        events->spare = ngx_pcalloc(events->pool,
+                                    sizeof(ngx_http_sprox_check_t));
+        if (events->spare == NULL) {
+            return SPROX_NOMEM;
+        }
     }
 
-    check->events = events;
-    check->event = e;
-    check->origin = origin;
+    check = events->spare;
 
-    ngx_queue_insert_tail(&events->checks, &check->queue);
+    ngx_http_sprox_warm_before(&check->was, origin, e->bucket, e->key);
 
-    return NGX_OK;
+    rc = ngx_http_sprox_zone_event(origin, e->bucket, e, events->when);
+
+    if (rc == SPROX_OK) {
+        ngx_http_sprox_warm_after(&check->was, origin, e->bucket, e->key);
+    }
+
+    if (rc == SPROX_AGAIN) {
+        events->spare = NULL;
+
+        check->events = events;
+        check->event = e;
+        check->origin = origin;
+
+        ngx_queue_insert_tail(&events->checks, &check->queue);
+    }
+
+    return rc;
 }
 
 
@@ -415,6 +436,11 @@ ngx_http_sprox_check_done(ngx_http_sprox_check_t *check,
 
     ngx_http_sprox_check_stop(check);
     ngx_queue_remove(&check->queue);
+
+    if (result == NGX_HTTP_SPROX_EVENT_CHECKED) {
+        ngx_http_sprox_warm_after(&check->was, check->origin,
+                                  check->event->bucket, check->event->key);
+    }
 
     ngx_http_sprox_events_count(events, check->event, result);
 

@@ -64,6 +64,7 @@ typedef struct {
     /* private */
     int64_t                     when;
     ngx_queue_t                 checks;
+    void                       *spare;   /* a check that was not needed */
     ngx_event_t                 event;
 } ngx_http_sprox_events_t;
 

@@ -120,7 +120,13 @@ void ngx_http_sprox_slice_unref(ngx_http_sprox_slice_t *s);
 /* How many bytes may be read at an offset of the slice now. */
 off_t ngx_http_sprox_slice_available(ngx_http_sprox_slice_t *s, off_t offset);
 
+/*
+ * The waiter's event is posted when there is news.  wait: a client waits,
+ * and what is read ahead gives way to it; watch: nobody does.
+ */
 void ngx_http_sprox_slice_wait(ngx_http_sprox_slice_t *s,
+    ngx_http_sprox_waiter_t *w);
+void ngx_http_sprox_slice_watch(ngx_http_sprox_slice_t *s,
     ngx_http_sprox_waiter_t *w);
 
 

@@ -13,6 +13,7 @@
 #include "ngx_http_sprox_job_private.h"
 #include "ngx_http_sprox_ban.h"
 #include "ngx_http_sprox_crawl.h"
+#include "ngx_http_sprox_warm.h"
 #include "sprox_digest.h"
 
 
@@ -92,6 +93,7 @@ ngx_http_sprox_job_start(ngx_cycle_t *cycle, ngx_http_sprox_main_conf_t *mcf)
     c->write->channel = 1;
 
     ngx_http_sprox_crawl_start(mcf);
+    ngx_http_sprox_warm_start(mcf);
 
     ngx_http_sprox_jobs = mcf->job_zone->data;
     ngx_http_sprox_job_inherit();
@@ -138,6 +140,7 @@ ngx_http_sprox_job_event(ngx_event_t *ev)
 
         ngx_http_sprox_crawl_due(ngx_http_sprox_jobs->mcf);
         ngx_http_sprox_ban_resume(ngx_http_sprox_jobs->mcf);
+        ngx_http_sprox_warm_due(ngx_http_sprox_jobs->mcf);
 
         for ( ;; ) {
             slot = ngx_http_sprox_job_take(ngx_http_sprox_job_runs);

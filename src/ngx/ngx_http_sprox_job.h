@@ -36,6 +36,7 @@ typedef enum {
     NGX_HTTP_SPROX_JOB_CRAWL = 0,
     NGX_HTTP_SPROX_JOB_RELOAD,
     NGX_HTTP_SPROX_JOB_PURGE,
+    NGX_HTTP_SPROX_JOB_WARM,
     NGX_HTTP_SPROX_JOB_KINDS
 } ngx_http_sprox_job_kind_e;
 
@@ -68,6 +69,8 @@ typedef struct {
     ngx_uint_t                    max;       /* that run in one worker */
     ngx_int_t                   (*run)(ngx_http_sprox_job_t *job);
     void                        (*stop)(ngx_http_sprox_job_t *job);
+    unsigned                      often:1;   /* of those that were done the
+                                                last is kept alone */
 } ngx_http_sprox_job_kind_t;
 
 

@@ -13,6 +13,7 @@
 #include "ngx_http_sprox_job_private.h"
 #include "ngx_http_sprox_ban.h"
 #include "ngx_http_sprox_crawl.h"
+#include "ngx_http_sprox_warm.h"
 
 
 /* How long one that failed does not begin by itself again, in ms. */
@@ -47,7 +48,8 @@ const ngx_http_sprox_job_kind_t
 {
     &ngx_http_sprox_crawl_kind,
     &ngx_http_sprox_reload_kind,
-    &ngx_http_sprox_purge_kind
+    &ngx_http_sprox_purge_kind,
+    &ngx_http_sprox_warm_kind
 };
 
 
@@ -357,6 +359,12 @@ ngx_http_sprox_job_add(ngx_http_sprox_job_spec_t *spec, ngx_uint_t by_itself,
     if (slot == NULL) {
         rc = NGX_BUSY;
         goto done;
+    }
+
+    if (last != NULL && ngx_http_sprox_job_kinds[spec->kind]->often
+        && last->info.state == NGX_HTTP_SPROX_JOB_DONE)
+    {
+        slot = last;
     }
 
     slot->info.id = 0;

@@ -473,6 +473,37 @@ ngx_http_sprox_count_crawl(ngx_http_sprox_alias_t *alias, uint64_t objects)
 
 
 void
+ngx_http_sprox_count_warm(ngx_http_sprox_alias_t *alias, off_t bytes)
+{
+    ngx_http_sprox_row_t  *row;
+
+    row = ngx_http_sprox_metrics_alias(alias);
+
+    if (row != NULL) {
+        (void) ngx_atomic_fetch_add(&row->counts.n[NGX_HTTP_SPROX_N_WARMED],
+                                    1);
+        (void) ngx_atomic_fetch_add(
+                                &row->counts.n[NGX_HTTP_SPROX_N_WARM_BYTES],
+                                bytes);
+    }
+}
+
+
+void
+ngx_http_sprox_count_unwarmed(ngx_http_sprox_alias_t *alias)
+{
+    ngx_http_sprox_row_t  *row;
+
+    row = ngx_http_sprox_metrics_alias(alias);
+
+    if (row != NULL) {
+        (void) ngx_atomic_fetch_add(&row->counts.n[NGX_HTTP_SPROX_N_UNWARMED],
+                                    1);
+    }
+}
+
+
+void
 ngx_http_sprox_count_origin(ngx_http_sprox_origin_t *origin, sprox_op_t op,
     ngx_uint_t status)
 {

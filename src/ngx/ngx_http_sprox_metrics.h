@@ -37,6 +37,10 @@ void ngx_http_sprox_count_listing(ngx_http_sprox_alias_t *alias,
 void ngx_http_sprox_count_crawl(ngx_http_sprox_alias_t *alias,
     uint64_t objects);
 
+/* A slice that was fetched again; an object that was not. */
+void ngx_http_sprox_count_warm(ngx_http_sprox_alias_t *alias, off_t bytes);
+void ngx_http_sprox_count_unwarmed(ngx_http_sprox_alias_t *alias);
+
 /* status 0: no answer (label status="error"). */
 void ngx_http_sprox_count_origin(ngx_http_sprox_origin_t *origin,
     sprox_op_t op, ngx_uint_t status);

@@ -188,6 +188,21 @@ ngx_http_sprox_metrics_write(sprox_buf_t *out)
                                   NGX_HTTP_SPROX_ROW_ALIAS,
                                   NGX_HTTP_SPROX_N_OBJECTS, NULL);
 
+    sprox_metric_head(out, SPROX_METRIC_WARM_SLICES);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_WARM_SLICES,
+                                  NGX_HTTP_SPROX_ROW_ALIAS,
+                                  NGX_HTTP_SPROX_N_WARMED, NULL);
+
+    sprox_metric_head(out, SPROX_METRIC_WARM_BYTES);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_WARM_BYTES,
+                                  NGX_HTTP_SPROX_ROW_ALIAS,
+                                  NGX_HTTP_SPROX_N_WARM_BYTES, NULL);
+
+    sprox_metric_head(out, SPROX_METRIC_WARM_DROPPED);
+    ngx_http_sprox_metrics_simple(out, SPROX_METRIC_WARM_DROPPED,
+                                  NGX_HTTP_SPROX_ROW_ALIAS,
+                                  NGX_HTTP_SPROX_N_UNWARMED, NULL);
+
     ngx_http_sprox_metrics_complete(out);
 
     sprox_metric_head(out, SPROX_METRIC_CATALOG_LISTINGS);

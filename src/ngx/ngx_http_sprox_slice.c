@@ -376,13 +376,21 @@ void
 ngx_http_sprox_slice_wait(ngx_http_sprox_slice_t *s,
     ngx_http_sprox_waiter_t *w)
 {
-    if (!w->linked) {
-        w->linked = 1;
-        ngx_queue_insert_tail(&s->waiters, &w->queue);
-    }
+    ngx_http_sprox_slice_watch(s, w);
 
     if (s->fill && s->fill->fetch) {
         ngx_http_sprox_fetch_hurry(s->fill->fetch);
+    }
+}
+
+
+void
+ngx_http_sprox_slice_watch(ngx_http_sprox_slice_t *s,
+    ngx_http_sprox_waiter_t *w)
+{
+    if (!w->linked) {
+        w->linked = 1;
+        ngx_queue_insert_tail(&s->waiters, &w->queue);
     }
 }
 

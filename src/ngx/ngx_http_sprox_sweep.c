@@ -80,7 +80,8 @@ const ngx_http_sprox_job_kind_t  ngx_http_sprox_purge_kind = {
     NGX_HTTP_SPROX_JOB_PURGE,
     1,
     ngx_http_sprox_sweep_run,
-    ngx_http_sprox_sweep_stop
+    ngx_http_sprox_sweep_stop,
+    0
 };
 
 

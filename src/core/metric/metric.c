@@ -176,6 +176,24 @@ static const sprox_metric_info_t  metrics[SPROX_METRIC_MAX] = {
         { "alias" }
     },
 
+    [SPROX_METRIC_WARM_SLICES] = {
+        "sprox_warm_slices_total", COUNTER,
+        "Slices of changed objects that were fetched again.",
+        { "alias" }
+    },
+
+    [SPROX_METRIC_WARM_BYTES] = {
+        "sprox_warm_bytes_total", COUNTER,
+        "Bytes of slices of changed objects that were fetched again.",
+        { "alias" }
+    },
+
+    [SPROX_METRIC_WARM_DROPPED] = {
+        "sprox_warm_dropped_total", COUNTER,
+        "Changed objects that were cached, and not fetched again as a whole.",
+        { "alias" }
+    },
+
     [SPROX_METRIC_COMPLETE] = {
         "sprox_alias_complete", GAUGE,
         "Whether all that is in an alias' target is known.",

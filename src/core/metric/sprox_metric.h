@@ -38,6 +38,9 @@ typedef enum {
     SPROX_METRIC_JOBS,                 /* kind, state */
     SPROX_METRIC_CRAWL_PAGES,          /* alias */
     SPROX_METRIC_CRAWL_OBJECTS,        /* alias */
+    SPROX_METRIC_WARM_SLICES,          /* alias */
+    SPROX_METRIC_WARM_BYTES,           /* alias */
+    SPROX_METRIC_WARM_DROPPED,         /* alias */
     SPROX_METRIC_COMPLETE,             /* alias: its region is complete */
     SPROX_METRIC_CATALOG_LISTINGS,     /* alias, source */
     SPROX_METRIC_MAX

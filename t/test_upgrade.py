@@ -13,7 +13,6 @@ import pytest
 
 from harness import wire
 from harness.sprox import FILL, SLICE, cache_files, serve, wait_idle
-from harness.upgrade import start_orphan, upgrade
 
 SIZES = [10, SLICE, 3 * SLICE + 5, 3 * FILL + 1]
 
@@ -59,9 +58,8 @@ class Load:
 
 @pytest.fixture
 def sprox(make_nginx, origin):
-    nginx = serve(make_nginx, origin.endpoint, workers=2, start=False,
-                  valid="0")
-    return start_orphan(nginx)
+    return serve(make_nginx, origin.endpoint, workers=2, daemon=True,
+                 valid="0")
 
 
 def test_under_load(sprox, origin):
@@ -74,7 +72,7 @@ def test_under_load(sprox, origin):
     for _ in range(2):
         done = load.done
         sprox.wait(lambda: load.done > done + 50, 30, "to answer")
-        old = upgrade(sprox)
+        old = sprox.upgrade()
         done = load.done
         sprox.wait(lambda: load.done > done + 50, 30, "to answer")
         old.send_signal(signal.SIGQUIT)
@@ -99,7 +97,7 @@ def test_a_response_under_way(sprox, origin):
     with sprox.client() as client:
         client.send("GET", "/bucket/k")
         gate.wait()
-        old = upgrade(sprox)
+        old = sprox.upgrade()
         old.send_signal(signal.SIGQUIT)
         assert sprox.get("/bucket/none").status == 404
         assert old.poll() is None
@@ -116,7 +114,7 @@ def test_a_response_under_way(sprox, origin):
 def test_a_step_back(sprox, origin):
     """The new one is not wanted: the old master goes on (HUP, then QUIT)."""
     origin.put("bucket", "k", b"body")
-    old = upgrade(sprox)
+    old = sprox.upgrade()
     old.send_signal(signal.SIGWINCH)
     assert sprox.get("/bucket/k").body == b"body"
     new, sprox.process = sprox.process, old

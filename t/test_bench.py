@@ -67,6 +67,25 @@ def test_engine():
     assert found["duckdb-again", "disk"] == (0, 0.0)
 
 
+def test_lists():
+    """All pages are looked at before any is timed."""
+    done = bench("--rounds", "1", "--keys", "12345", "list")
+    assert done.returncode == 0, done.stderr
+    found, name = {}, ""
+    for line in done.stdout.splitlines():
+        if match := re.match(r"(list-\w+): ", line):
+            name = match[1]
+        elif match := re.match(r"    (\w+(?: \w+)?) +([\d.]+) (\w+)", line):
+            found.setdefault(name, {})[match[1]] = match[3], float(match[2])
+    assert {row: list(sides) for row, sides in found.items()} == {
+        "list-1m": ["sprox", "url", "files"], "list-jump": ["sprox"],
+        "list-load": ["sprox", "among HEADs", "HEAD", "HEAD after"],
+        "list-bytes": ["sprox"]}
+    unit, size = found["list-bytes"]["sprox"]
+    assert unit == "B" and size <= 96
+    assert found["list-1m"]["sprox"][0] == "us"
+
+
 def test_unknown_row():
     done = bench("warp-speed")
     assert done.returncode == 1

@@ -243,7 +243,8 @@ def test_owners_change(sprox, origin):
     {"list_type": 2, "encoding_type": "url"}])
 def test_real_store(sprox, versity, bucket, params):
     """As versitygw itself lists, which tells owners and storage classes."""
-    versity.put(bucket, {"a/1": b"1", "a/2": b"", "b c/ü+%": b"333", "d": b"4"})
+    versity.put(bucket, {"a/1": b"1", "a/2": b"", "b c/ü+%": b"333",
+                         "d": b"4"})
     nginx = sprox(BOTH.replace("bucket", bucket), endpoint=versity.endpoint,
                   credentials=f"static {versity.access} {versity.secret}")
     complete(nginx)

@@ -1,7 +1,8 @@
 """
 The table of `make bench`. BENCH="hot cold-tail" prints the rows whose names
 begin so; --rounds and --seconds say how long it takes, --patience how many
-seconds of it may be spent on waiting for others to leave the machine alone.
+seconds of it may be spent on waiting for others to leave the machine alone,
+--keys how many the rows of listings have instead of 1,000,000.
 A row that had to be measured among them says how much of it they had.
 
 Each row is a function that makes a table of measurements: it calls its sides
@@ -21,9 +22,10 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from bench.lake import ENGINES
-from bench.sides import LATENCY, RATE, Read, Sides, crowd, read_many, wrk
+from bench.sides import KEYS, LATENCY, RATE, Read, Sides, crowd, read_many, wrk
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+JUMPS = 100                         # listings of prefixes that are one value
 LOOK = 0.1                          # seconds, to see who else is at work
 CALM = 0.25                         # of the processors' time, used by others
 WRITTEN = 512 * MIB                 # to tell how fast files are written
@@ -43,8 +45,9 @@ def row(name: str, title: str, bar: str = ""):
 class Row:
     """The measurements of a row: side to a list, one of each round."""
 
-    def __init__(self, bench, unit: str):
-        self.bench, self.unit = bench, unit
+    def __init__(self, bench, unit: str, compare: bool = True):
+        """compare: its sides are ways of doing the same."""
+        self.bench, self.unit, self.compare = bench, unit, compare
         self.values, self.notes, self.busy = {}, {}, []
 
     def measure(self, sides: dict, rounds: int = 0) -> "Row":
@@ -168,6 +171,8 @@ def show_rate(value: float) -> str:
 
 
 def show_time(value: float) -> str:
+    if value < 0.001:
+        return f"{value * 1e6:.0f} us"
     return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.1f} ms"
 
 
@@ -175,7 +180,12 @@ def show_memory(value: float) -> str:
     return f"{value / MIB:.1f} MiB"
 
 
-SHOW = {"/s": show_rate, "s": show_time, "B": show_memory}
+def show_keys(value: float) -> str:
+    return f"{value * 1e6:.2f} us"
+
+
+SHOW = {"/s": show_rate, "s": show_time, "B": show_memory,
+        "s/key": show_keys, "B/key": lambda value: f"{value:.1f} B"}
 LINE = "{:<14}{:>11}{:>8}   {:<20}{}"
 
 
@@ -192,7 +202,7 @@ def show(title: str, bar: str, row: Row, unit: int) -> None:
           + f"  others: {100 * busy:.0f}%" * (busy > CALM))
     for name, values in row.values.items():
         against = ""
-        if name != "sprox":
+        if name != "sprox" and row.compare:
             ratios = row.ratio(name)
             against = (f"{statistics.median(ratios):.2f} "
                        f"({min(ratios):.2f}-{max(ratios):.2f})")
@@ -306,6 +316,49 @@ def memory(b: Bench):
     return Row(b, "B").measure({"sprox": lambda: load("sprox")}, 1), 0
 
 
+@row("list-1m", "LIST of 1,000,000 keys from the catalog, 1,000 a page; "
+     "a key, of all pages", "<= 3 us")
+def list_1m(b: Bench):
+    listing, count = b.sides.listing, b.sides.keys
+    return Row(b, "s/key").measure({
+        "sprox": lambda: listing.all_pages() / count,
+        "url": lambda: listing.all_pages("&encoding-type=url") / count,
+        "files": lambda: listing.all_files() / count}), 0
+
+
+@row("list-jump", "LIST of 10 common prefixes over 1,000,000 keys", "< 5 ms")
+def list_jump(b: Bench):
+    return Row(b, "s").measure(
+        {"sprox": lambda: b.sides.listing.jump(JUMPS)}), 0
+
+
+@row("list-load", "the catalog's file of 1,000,000 objects read, alone and "
+     "among HEADs; the slowest of these, and of as many after it", "< 2 s")
+def list_load(b: Bench):
+    row = Row(b, "s", compare=False)
+    for _ in range(b.rounds):
+        seconds, during, after = [], [], []
+
+        def load():
+            for to, value in zip((seconds, during, after),
+                                 b.sides.listing.load_and_head()):
+                to.append(value)
+            return seconds[-1]
+
+        row.take("sprox", b.sides.listing.load)
+        row.take("among HEADs", load)
+        row.take("HEAD", during.pop)
+        row.take("HEAD after", after.pop)
+    return row, 0
+
+
+@row("list-bytes", "the catalog's bytes beside a key, 1,000,000 objects",
+     "<= 96 B")
+def list_bytes(b: Bench):
+    return Row(b, "B/key").measure(
+        {"sprox": lambda: b.sides.listing.bytes}, 1), 0
+
+
 def engine_rows(name: str) -> None:
     @row(name, f"{name}, about 60 MB of Parquet, first read",
          "<= 1.0 of direct, origin <= 2.5 x its bytes")
@@ -330,6 +383,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=int, default=2)
     options.add_argument("--patience", type=int, default=0)
+    options.add_argument("--keys", type=int, default=KEYS)
     options = options.parse_args()
     chosen = [name for name in ROWS if not options.rows or any(
         name.startswith(word) for word in options.rows)]
@@ -337,7 +391,7 @@ def main() -> None:
         sys.exit("the rows are " + ", ".join(ROWS))
 
     began = time.monotonic()
-    with Sides() as sides:
+    with Sides(options.keys) as sides:
         print(f"nginx {sides.version}, 1 worker, {os.cpu_count()} processors, "
               f"load {os.getloadavg()[0]:.1f} before; the slow origin: "
               f"{LATENCY * 1000:.0f} ms, {RATE / 1e6:.0f} MB/s a connection")

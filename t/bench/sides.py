@@ -6,6 +6,9 @@ are compared; the slow origin behind them; and a client that costs little.
     none     nginx, `return 200`        proxy   proxy_cache with `slice`
     direct   the origin itself
 
+    files    the pages of a listing, as files of nginx's
+    url      sprox, with encoding-type=url
+
 And `start` is sprox on another port, where engines read before the clock
 runs; `write` and `disk` are no servers, but what the disk alone would take.
 """
@@ -24,13 +27,16 @@ import time
 from pathlib import Path
 
 from bench import slow_origin
+from bench.client import connect
 from bench.lake import Lake
+from bench.listing import Listing
 from harness import wire
 from harness.nginx import Nginx, program
 from harness.ports import free_port
 from harness.versity import guarded
 
 LATENCY, RATE = 0.030, 90e6
+KEYS = 1_000_000                    # of the listings
 KEEP = 1 << 20                      # bytes that a client reads at a time
 PIECE = 64 << 10                    # bytes that write() writes at a time
 SETTLE = 0.02                       # seconds between two looks at the origin
@@ -99,6 +105,10 @@ PROXY = """
 class Sides:
     """To be used with `with`."""
 
+    def __init__(self, keys: int = KEYS):
+        """keys: of the catalog that is listed."""
+        self.keys = keys
+
     def __enter__(self):
         with contextlib.ExitStack() as stack:       # when one does not start
             self._start(stack)
@@ -133,7 +143,7 @@ class Sides:
         self.ports = {**self.nginx.ports, "direct": self.origin_port}
         self._number = 0
         self._settled = None
-        self._lake = None
+        self._lake = self._listing = None
 
     def key(self, size: int) -> str:
         """The path of an object that nobody has read."""
@@ -149,6 +159,15 @@ class Sides:
         """The buckets with Parquet, made when they are first asked for."""
         self._lake = self._lake or Lake(self.dir / "buckets", self.ports)
         return self._lake
+
+    @property
+    def listing(self) -> Listing:
+        """The catalog with many objects, made when it is first asked for."""
+        if not self._listing:
+            self._listing = Listing(self.dir / "listing", self.keys,
+                                    self.origin_port)
+            self._stack.callback(self._listing.nginx.kill)
+        return self._listing
 
     def write(self, size: int) -> float:
         """
@@ -227,12 +246,6 @@ class Read:
         self.total = time.perf_counter() - began
         if own:
             sock.close()
-
-
-def connect(port: int) -> socket.socket:
-    sock = socket.create_connection(("127.0.0.1", port), timeout=60)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
 
 
 def read_many(port: int, asked: list, clients: int) -> float:

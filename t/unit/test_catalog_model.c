@@ -32,7 +32,7 @@ put(model_t *m, uint32_t s, uint32_t k)
 
         m->full++;
         was.held = 0;
-        (void) overflown(m, s, k);
+        (void) overflown(m, s, k, k + 1);
         assert_false(is_covered(m, s, m->keys[k]));
 
         was.known = sprox_catalog_get_locked(m->cat, m->space[s], m->keys[k],
@@ -46,7 +46,7 @@ put(model_t *m, uint32_t s, uint32_t k)
 
     if (!ban) {
         e->opening = m->cat->openings;
-        (void) overflown(m, s, k);
+        (void) overflown(m, s, k, k + 1);
         e->held = !e->o.absent && is_covered(m, s, m->keys[k]);
     }
 
@@ -72,7 +72,7 @@ forget(model_t *m, uint32_t s, uint32_t k)
 
     /* a region may have had no room for what it did not hold yet */
 
-    (void) overflown(m, s, k);
+    (void) overflown(m, s, k, k + 1);
 
     if (rc == SPROX_OK && !e->o.absent && is_covered(m, s, m->keys[k])) {
         e->held = 1;
@@ -238,6 +238,20 @@ list(model_t *m, uint32_t s)
 }
 
 
+/* Not evicted yet: of what is banned, nothing else tells. */
+
+static int
+is_there(model_t *m, uint32_t s, uint32_t k)
+{
+    sprox_map_path_t  path;
+
+    return sprox_map_find(m->cat,
+                          sprox_zone_space(m->cat, m->space[s])->root,
+                          m->keys[k], &path)
+           != 0;
+}
+
+
 static void
 sweep(model_t *m, uint32_t s)
 {
@@ -284,6 +298,22 @@ sweep(model_t *m, uint32_t s)
     assert_in_range(removed, least, most);
     m->evicted += most - removed;
     m->swept += removed;
+
+    /* what stays is held, and counted, by the regions that there are now */
+
+    (void) overflown(m, s, first, end);
+
+    for (k = first; k < end; k++) {
+        e = entry(m, s, k);
+
+        if (e->known && !e->o.absent
+            && (upto.len == 0 || sprox_str_cmp(m->keys[k], upto) <= 0)
+            && is_there(m, s, k) && is_covered(m, s, m->keys[k]))
+        {
+            e->held = 1;
+            e->opening = m->cat->openings;
+        }
+    }
 }
 
 

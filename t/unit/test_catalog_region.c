@@ -423,6 +423,45 @@ test_sweep(void **state)
 }
 
 
+/* What a sweep leaves is held and counted by regions that came after it. */
+
+static void
+test_sweep_holds(void **state)
+{
+    uint32_t                 s;
+    uint64_t                 removed;
+    sprox_catalog_t         *cat;
+    sprox_catalog_cursor_t   cursor;
+
+    (void) state;
+
+    cat = make(SPROX_CATALOG_SIZE_MIN);
+    s = space(cat, "s");
+
+    put_size(cat, s, "a/1", 5, 10);
+    (void) open_region(cat, s, "a/");
+    put_size(cat, s, "a/2", 7, 10);
+    (void) open_region(cat, s, "");
+    put_size(cat, s, "b", 11, 10);
+
+    assert_counts(cat, s, "a/", 1, 7);
+    assert_counts(cat, s, "", 1, 11);
+    assert_int_equal(held(cat), 2);
+
+    removed = 0;
+    sprox_catalog_cursor_init(&cursor, S("a/"), S(""), S(""));
+    assert_int_equal(sprox_catalog_sweep_locked(cat, s, &cursor, S(""), 10,
+                                                100, &removed), SPROX_DONE);
+    check(cat);
+    assert_int_equal(removed, 0);
+    assert_int_equal(held(cat), 3);
+    assert_counts(cat, s, "a/", 2, 12);
+    assert_counts(cat, s, "", 3, 23);
+
+    free(cat);
+}
+
+
 int
 main(void)
 {
@@ -433,6 +472,7 @@ main(void)
         cmocka_unit_test(test_visit),
         cmocka_unit_test(test_sweep_past),
         cmocka_unit_test(test_sweep),
+        cmocka_unit_test(test_sweep_holds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,13 +261,17 @@ let_go(model_t *m)
 }
 
 
-/* After a put: what did not fit is told, of the regions above it only. */
+/*
+ * After something was put, or held: what did not fit is told, of the regions
+ * above one of the keys from k to end only.
+ */
 
 static int
-overflown(model_t *m, uint32_t s, uint32_t k)
+overflown(model_t *m, uint32_t s, uint32_t k, uint32_t end)
 {
     int              n;
     size_t           i;
+    uint32_t         below;
     sprox_region_t   r;
     model_region_t  *region;
 
@@ -281,8 +285,13 @@ overflown(model_t *m, uint32_t s, uint32_t k)
                          SPROX_OK);
 
         if (r.overflow != region->r.overflow) {
-            assert_true(r.overflow && region->space == s
-                        && sprox_str_starts(m->keys[k], region->prefix));
+            for (below = k; below < end; below++) {
+                if (sprox_str_starts(m->keys[below], region->prefix)) {
+                    break;
+                }
+            }
+
+            assert_true(r.overflow && region->space == s && below < end);
             region->r.overflow = 1;
             region->r.complete = 0;
             n++;

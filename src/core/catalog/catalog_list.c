@@ -178,17 +178,22 @@ sprox_catalog_list_locked(sprox_catalog_t *cat, uint32_t number,
 }
 
 
-/* What was put before its region was opened is not held by it yet. */
+/*
+ * What was put before its region was opened is not held, or not counted, by
+ * it yet.
+ */
 
 static void
 hold(sprox_catalog_t *cat, uint32_t ref)
 {
-    sprox_node_t  *node;
+    sprox_record_t  *record;
 
-    node = &sprox_record(cat, ref)->node;
+    record = sprox_record(cat, ref);
 
-    if (cat->regions && node->key_len
-        && !(node->flags & (SPROX_RECORD_HELD | SPROX_RECORD_ABSENT)))
+    if (cat->regions && record->node.key_len
+        && !(record->node.flags & SPROX_RECORD_ABSENT)
+        && (!(record->node.flags & SPROX_RECORD_HELD)
+            || record->newer != cat->openings))
     {
         sprox_zone_mark(cat);
         sprox_zone_rejoin(cat, ref);

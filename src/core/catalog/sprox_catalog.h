@@ -225,8 +225,8 @@ sprox_rc_t sprox_catalog_list_locked(sprox_catalog_t *cat, uint32_t space,
  * Removes the objects of a range of which no later request told: those
  * behind the cursor and not greater than upto (empty: all of the prefix)
  * whose proof is older than before, in milliseconds.  Those that stay are
- * held by the regions that there are now.  Looks at n records at most, adds
- * to *removed.  SPROX_AGAIN, SPROX_DONE.
+ * held and counted by the regions that there are now, as if they were put.
+ * Looks at n records at most, adds to *removed.  SPROX_AGAIN, SPROX_DONE.
  */
 sprox_rc_t sprox_catalog_sweep_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_catalog_cursor_t *cursor, sprox_str_t upto, int64_t before,

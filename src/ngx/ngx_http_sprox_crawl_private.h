@@ -1,6 +1,6 @@
 /*
- * A crawl under way, shared by ngx_http_sprox_crawl.c (which regions, the
- * job, how it is shared out) and _crawl_lane.c (pages of the origin).
+ * A crawl under way, shared by ngx_http_sprox_crawl_job.c (the job, and how
+ * it is shared out) and _crawl_lane.c (pages of the origin).
  */
 
 #ifndef _NGX_HTTP_SPROX_CRAWL_PRIVATE_H_INCLUDED_

@@ -1,6 +1,7 @@
 /*
- * Warm, shared by its files: ngx_http_sprox_warm.c (what is found, and the
- * job), _warm_queue.c (the objects that wait, in shared memory).
+ * Warm, shared by its files: ngx_http_sprox_warm.c (what is found),
+ * _warm_queue.c (the objects that wait, in shared memory), _warm_job.c (what
+ * fetches them).
  */
 
 #ifndef _NGX_HTTP_SPROX_WARM_PRIVATE_H_INCLUDED_
@@ -8,6 +9,7 @@
 
 
 #include "ngx_http_sprox_warm.h"
+#include "ngx_http_sprox_fill.h"
 
 
 /* Objects that wait, of all buckets; what comes then is dropped. */
@@ -29,6 +31,33 @@ typedef struct {
     u_char                      text[NGX_HTTP_SPROX_WARM_TEXT_MAX];
 } ngx_http_sprox_warm_item_t;
 
+
+/* _warm.c */
+
+/* The first alias that leads to the object and wants it warm, or NULL. */
+ngx_http_sprox_alias_t *ngx_http_sprox_warm_alias(
+    ngx_http_sprox_main_conf_t *mcf, ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t key);
+
+/* Whether fills write to place n: then the spec becomes what they write. */
+ngx_uint_t ngx_http_sprox_warm_place(ngx_http_sprox_main_conf_t *mcf,
+    ngx_uint_t n, ngx_http_sprox_spec_t *spec);
+
+/* Whether a slice of a version is cached in the spec's place; key: scratch. */
+ngx_uint_t ngx_http_sprox_warm_cached(ngx_http_sprox_spec_t *spec,
+    const sprox_object_t *was, uint64_t index, sprox_buf_t *key);
+
+
+/* _warm_job.c */
+
+/* A worker begins: no job runs in it. */
+void ngx_http_sprox_warm_job_start(void);
+
+/* Lanes of this worker's job without an object look for one. */
+void ngx_http_sprox_warm_poke(void);
+
+
+/* _warm_queue.c */
 
 /* The zone.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_http_sprox_warm_queue_init(ngx_conf_t *cf,

@@ -17,7 +17,7 @@
  * the old store is believed of the new one.
  */
 
-#include "ngx_http_sprox_zone.h"
+#include "ngx_http_sprox_zone_private.h"
 #include "ngx_http_sprox_conf.h"
 
 #include "sprox_digest.h"
@@ -59,9 +59,6 @@ static ngx_int_t ngx_http_sprox_zone_store(ngx_http_sprox_origin_t *origin,
 static sprox_rc_t ngx_http_sprox_zone_space_locked(
     ngx_http_sprox_origin_t *origin, sprox_str_t bucket, int create,
     uint32_t *space);
-static sprox_rc_t ngx_http_sprox_zone_enter(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, int create, uint32_t *space);
-static void ngx_http_sprox_zone_leave(void);
 
 
 /* Of this worker. */
@@ -307,37 +304,37 @@ ngx_http_sprox_zone_bucket(ngx_http_sprox_origin_t *origin, sprox_str_t name,
 }
 
 
-/*
- * Takes the lock and finds the space; ngx_http_sprox_zone_leave() follows
- * when it is SPROX_OK.
- */
-
-static sprox_rc_t
-ngx_http_sprox_zone_enter(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, int create, uint32_t *space)
+sprox_rc_t
+ngx_http_sprox_zone_enter(ngx_http_sprox_zone_at_t *at,
+    ngx_http_sprox_origin_t *origin, sprox_str_t bucket, int create)
 {
-    sprox_rc_t  rc;
-
     if (ngx_http_sprox_zone == NULL) {
-        return create ? SPROX_FULL : SPROX_NOT_FOUND;
+        at->catalog = NULL;
+        at->rc = create ? SPROX_FULL : SPROX_NOT_FOUND;
+
+        return at->rc;
     }
 
-    ngx_shmtx_lock(&ngx_http_sprox_zone->shpool->mutex);
+    at->catalog = ngx_http_sprox_zone_lock();
+    at->rc = ngx_http_sprox_zone_space_locked(origin, bucket, create,
+                                              &at->space);
 
-    rc = ngx_http_sprox_zone_space_locked(origin, bucket, create, space);
-
-    if (rc != SPROX_OK) {
-        ngx_http_sprox_zone_leave();
+    if (at->rc != SPROX_OK && create == SPROX_SPACE_FIND) {
+        at->rc = SPROX_NOT_FOUND;
     }
 
-    return rc;
+    return at->rc;
 }
 
 
-static void
-ngx_http_sprox_zone_leave(void)
+sprox_rc_t
+ngx_http_sprox_zone_leave(ngx_http_sprox_zone_at_t *at)
 {
-    ngx_shmtx_unlock(&ngx_http_sprox_zone->shpool->mutex);
+    if (at->catalog) {
+        ngx_http_sprox_zone_unlock();
+    }
+
+    return at->rc;
 }
 
 
@@ -345,19 +342,14 @@ sprox_rc_t
 ngx_http_sprox_zone_get(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
     sprox_str_t key, sprox_object_t *object, uint8_t *buf)
 {
-    uint32_t    space;
-    sprox_rc_t  rc;
+    ngx_http_sprox_zone_at_t  at;
 
-    if (ngx_http_sprox_zone_enter(origin, bucket, 0, &space) != SPROX_OK) {
-        return SPROX_NOT_FOUND;
+    if (ngx_http_sprox_zone_find(&at, origin, bucket) == SPROX_OK) {
+        at.rc = sprox_catalog_get_locked(at.catalog, at.space, key, object,
+                                         buf);
     }
 
-    rc = sprox_catalog_get_locked(ngx_http_sprox_catalog(), space, key,
-                                  object, buf);
-
-    ngx_http_sprox_zone_leave();
-
-    return rc;
+    return ngx_http_sprox_zone_leave(&at);
 }
 
 
@@ -365,21 +357,17 @@ sprox_rc_t
 ngx_http_sprox_zone_put(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
     sprox_str_t key, const sprox_object_t *object)
 {
-    uint32_t    space;
-    sprox_rc_t  rc;
+    ngx_http_sprox_zone_at_t  at;
 
-    rc = ngx_http_sprox_zone_enter(origin, bucket,
-                                   object->absent ? SPROX_SPACE_MAYBE
-                                                  : SPROX_SPACE_MAKE,
-                                   &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_put_locked(ngx_http_sprox_catalog(), space, key,
-                                      object);
-        ngx_http_sprox_zone_leave();
+    if (ngx_http_sprox_zone_enter(&at, origin, bucket,
+                                  object->absent ? SPROX_SPACE_MAYBE
+                                                 : SPROX_SPACE_MAKE)
+        == SPROX_OK)
+    {
+        at.rc = sprox_catalog_put_locked(at.catalog, at.space, key, object);
     }
 
-    return rc;
+    return ngx_http_sprox_zone_leave(&at);
 }
 
 
@@ -387,23 +375,22 @@ sprox_rc_t
 ngx_http_sprox_zone_remove(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_str_t key)
 {
-    uint32_t    space;
-    sprox_rc_t  rc;
+    sprox_rc_t                rc;
+    ngx_http_sprox_zone_at_t  at;
 
     ngx_http_sprox_persist_tell();
 
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_remove_locked(ngx_http_sprox_catalog(), space, key);
-        ngx_http_sprox_zone_leave();
+    if (ngx_http_sprox_zone_find(&at, origin, bucket) == SPROX_OK) {
+        at.rc = sprox_catalog_remove_locked(at.catalog, at.space, key);
     }
+
+    rc = ngx_http_sprox_zone_leave(&at);
 
     /* also what is not known yet: the file may know it */
 
     ngx_http_sprox_persist_mark();
 
-    return rc == SPROX_OK ? SPROX_OK : SPROX_NOT_FOUND;
+    return rc;
 }
 
 
@@ -411,22 +398,20 @@ sprox_rc_t
 ngx_http_sprox_zone_doubt(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_str_t key, int64_t when)
 {
-    uint32_t    space;
-    sprox_rc_t  rc;
+    sprox_rc_t                rc;
+    ngx_http_sprox_zone_at_t  at;
 
     ngx_http_sprox_persist_tell();
 
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_doubt_locked(ngx_http_sprox_catalog(), space, key,
-                                        when);
-        ngx_http_sprox_zone_leave();
+    if (ngx_http_sprox_zone_find(&at, origin, bucket) == SPROX_OK) {
+        at.rc = sprox_catalog_doubt_locked(at.catalog, at.space, key, when);
     }
+
+    rc = ngx_http_sprox_zone_leave(&at);
 
     ngx_http_sprox_persist_mark();
 
-    return rc == SPROX_OK ? SPROX_OK : SPROX_NOT_FOUND;
+    return rc;
 }
 
 
@@ -434,21 +419,20 @@ sprox_rc_t
 ngx_http_sprox_zone_event(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, const sprox_event_t *e, int64_t when)
 {
-    uint32_t    space;
-    sprox_rc_t  rc;
+    sprox_rc_t                rc;
+    ngx_http_sprox_zone_at_t  at;
 
     ngx_http_sprox_persist_tell();
 
-    rc = ngx_http_sprox_zone_enter(origin, bucket,
-                                   e->kind == SPROX_EVENT_CREATED
-                                   ? SPROX_SPACE_MAKE : SPROX_SPACE_MAYBE,
-                                   &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_event_apply_locked(ngx_http_sprox_catalog(), space, e,
-                                      when);
-        ngx_http_sprox_zone_leave();
+    if (ngx_http_sprox_zone_enter(&at, origin, bucket,
+                                  e->kind == SPROX_EVENT_CREATED
+                                  ? SPROX_SPACE_MAKE : SPROX_SPACE_MAYBE)
+        == SPROX_OK)
+    {
+        at.rc = sprox_event_apply_locked(at.catalog, at.space, e, when);
     }
+
+    rc = ngx_http_sprox_zone_leave(&at);
 
     /* it is not sent again: a crash must not take it back */
 
@@ -464,18 +448,13 @@ sprox_rc_t
 ngx_http_sprox_zone_settle(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, const sprox_event_t *e, int64_t when)
 {
-    uint32_t    space;
-    sprox_rc_t  rc;
+    ngx_http_sprox_zone_at_t  at;
 
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_event_settle_locked(ngx_http_sprox_catalog(), space, e,
-                                       when);
-        ngx_http_sprox_zone_leave();
+    if (ngx_http_sprox_zone_find(&at, origin, bucket) == SPROX_OK) {
+        at.rc = sprox_event_settle_locked(at.catalog, at.space, e, when);
     }
 
-    return rc;
+    return ngx_http_sprox_zone_leave(&at);
 }
 
 
@@ -484,196 +463,15 @@ ngx_http_sprox_zone_list(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
     sprox_catalog_cursor_t *cursor, size_t n, sprox_catalog_visit_pt visit,
     void *data)
 {
-    uint32_t    space;
-    sprox_rc_t  rc;
+    ngx_http_sprox_zone_at_t  at;
 
-    if (ngx_http_sprox_zone_enter(origin, bucket, 0, &space) != SPROX_OK) {
-        return SPROX_NOT_FOUND;
+    if (ngx_http_sprox_zone_find(&at, origin, bucket) == SPROX_OK) {
+        at.rc = sprox_catalog_list_locked(at.catalog, at.space, cursor,
+                                          ngx_min(n, NGX_HTTP_SPROX_ZONE_STEP),
+                                          visit, data);
     }
 
-    rc = sprox_catalog_list_locked(ngx_http_sprox_catalog(), space, cursor,
-                                   ngx_min(n, NGX_HTTP_SPROX_ZONE_STEP),
-                                   visit, data);
-
-    ngx_http_sprox_zone_leave();
-
-    return rc;
-}
-
-
-sprox_rc_t
-ngx_http_sprox_zone_region_open(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_str_t prefix, uint32_t *id)
-{
-    uint32_t    space;
-    sprox_rc_t  rc;
-
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 1, &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_region_open_locked(ngx_http_sprox_catalog(), space,
-                                              prefix, id);
-        ngx_http_sprox_zone_leave();
-    }
-
-    return rc;
-}
-
-
-sprox_rc_t
-ngx_http_sprox_zone_region_get(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_str_t prefix, sprox_region_t *region)
-{
-    uint32_t    space;
-    sprox_rc_t  rc;
-
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_region_get_locked(ngx_http_sprox_catalog(), space,
-                                             prefix, region);
-        ngx_http_sprox_zone_leave();
-    }
-
-    return rc;
-}
-
-
-sprox_rc_t
-ngx_http_sprox_zone_region_complete(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_str_t prefix, uint32_t id, int64_t crawled)
-{
-    uint32_t    space;
-    sprox_rc_t  rc;
-
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_region_complete_locked(ngx_http_sprox_catalog(),
-                                                  space, prefix, id, crawled);
-        ngx_http_sprox_zone_leave();
-    }
-
-    return rc;
-}
-
-
-sprox_rc_t
-ngx_http_sprox_zone_region_incomplete(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_str_t prefix)
-{
-    uint32_t    space;
-    sprox_rc_t  rc;
-
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_region_incomplete_locked(ngx_http_sprox_catalog(),
-                                                    space, prefix);
-        ngx_http_sprox_zone_leave();
-    }
-
-    return rc;
-}
-
-
-sprox_rc_t
-ngx_http_sprox_zone_region_drop(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_str_t prefix)
-{
-    uint32_t    space;
-    sprox_rc_t  rc;
-
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_region_drop_locked(ngx_http_sprox_catalog(), space,
-                                              prefix);
-        ngx_http_sprox_zone_leave();
-    }
-
-    return rc;
-}
-
-
-sprox_rc_t
-ngx_http_sprox_zone_covered(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_str_t prefix, int64_t *crawled)
-{
-    uint32_t    space;
-    sprox_rc_t  rc;
-
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_covered_locked(ngx_http_sprox_catalog(), space,
-                                          prefix, crawled);
-        ngx_http_sprox_zone_leave();
-    }
-
-    return rc;
-}
-
-
-sprox_rc_t
-ngx_http_sprox_zone_region_owner(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_str_t prefix, uint32_t id, int64_t crawled,
-    const sprox_owner_t *owner)
-{
-    uint32_t    space;
-    sprox_rc_t  rc;
-
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_region_owner_locked(ngx_http_sprox_catalog(), space,
-                                               prefix, id, crawled, owner);
-        ngx_http_sprox_zone_leave();
-    }
-
-    return rc;
-}
-
-
-sprox_rc_t
-ngx_http_sprox_zone_owner(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_str_t prefix, sprox_owner_t *owner,
-    uint8_t *buf)
-{
-    uint32_t    space;
-    sprox_rc_t  rc;
-
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_owner_locked(ngx_http_sprox_catalog(), space,
-                                        prefix, owner, buf);
-        ngx_http_sprox_zone_leave();
-    }
-
-    return rc;
-}
-
-
-sprox_rc_t
-ngx_http_sprox_zone_sweep(ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_catalog_cursor_t *cursor, sprox_str_t upto,
-    int64_t before, size_t n, uint64_t *removed)
-{
-    uint32_t    space;
-    sprox_rc_t  rc;
-
-    rc = ngx_http_sprox_zone_enter(origin, bucket, 0, &space);
-
-    if (rc == SPROX_OK) {
-        rc = sprox_catalog_sweep_locked(ngx_http_sprox_catalog(), space, cursor,
-                                        upto, before,
-                                        ngx_min(n, NGX_HTTP_SPROX_ZONE_STEP),
-                                        removed);
-        ngx_http_sprox_zone_leave();
-    }
-
-    return rc;
+    return ngx_http_sprox_zone_leave(&at);
 }
 
 
@@ -686,12 +484,9 @@ ngx_http_sprox_zone_release(size_t n)
         return SPROX_NOT_FOUND;
     }
 
-    ngx_shmtx_lock(&ngx_http_sprox_zone->shpool->mutex);
-
-    rc = sprox_catalog_release_locked(ngx_http_sprox_catalog(),
+    rc = sprox_catalog_release_locked(ngx_http_sprox_zone_lock(),
                                       ngx_min(n, NGX_HTTP_SPROX_ZONE_STEP));
-
-    ngx_http_sprox_zone_leave();
+    ngx_http_sprox_zone_unlock();
 
     return rc;
 }
@@ -721,9 +516,8 @@ ngx_http_sprox_zone_ban(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
 
     ngx_http_sprox_persist_tell();
 
-    ngx_shmtx_lock(&ngx_http_sprox_zone->shpool->mutex);
-    rc = sprox_catalog_ban_locked(ngx_http_sprox_catalog(), &ban, id);
-    ngx_http_sprox_zone_leave();
+    rc = sprox_catalog_ban_locked(ngx_http_sprox_zone_lock(), &ban, id);
+    ngx_http_sprox_zone_unlock();
 
     ngx_http_sprox_persist_mark();
     ngx_http_sprox_persist_soon();
@@ -741,9 +535,8 @@ ngx_http_sprox_zone_unban(uint64_t id)
         return SPROX_NOT_FOUND;
     }
 
-    ngx_shmtx_lock(&ngx_http_sprox_zone->shpool->mutex);
-    rc = sprox_catalog_unban_locked(ngx_http_sprox_catalog(), id);
-    ngx_http_sprox_zone_leave();
+    rc = sprox_catalog_unban_locked(ngx_http_sprox_zone_lock(), id);
+    ngx_http_sprox_zone_unlock();
 
     return rc;
 }
@@ -763,10 +556,9 @@ ngx_http_sprox_zone_banned(ngx_http_sprox_origin_t *origin,
         return 0;
     }
 
-    ngx_shmtx_lock(&ngx_http_sprox_zone->shpool->mutex);
-    banned = sprox_catalog_banned_locked(ngx_http_sprox_catalog(), name, key,
+    banned = sprox_catalog_banned_locked(ngx_http_sprox_zone_lock(), name, key,
                                          proved);
-    ngx_http_sprox_zone_leave();
+    ngx_http_sprox_zone_unlock();
 
     return banned;
 }
@@ -792,7 +584,7 @@ ngx_http_sprox_zone_lock(void)
 void
 ngx_http_sprox_zone_unlock(void)
 {
-    ngx_http_sprox_zone_leave();
+    ngx_shmtx_unlock(&ngx_http_sprox_zone->shpool->mutex);
 }
 
 
@@ -832,18 +624,11 @@ ngx_http_sprox_zone_persist(void)
 void
 ngx_http_sprox_zone_stats(sprox_catalog_stats_t *stats)
 {
-    ngx_http_sprox_zone_t  *zone;
-
-    zone = ngx_http_sprox_zone;
-
-    if (zone == NULL) {
+    if (ngx_http_sprox_zone == NULL) {
         ngx_memzero(stats, sizeof(sprox_catalog_stats_t));
         return;
     }
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    sprox_catalog_stats_locked(ngx_http_sprox_catalog(), stats);
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    sprox_catalog_stats_locked(ngx_http_sprox_zone_lock(), stats);
+    ngx_http_sprox_zone_unlock();
 }

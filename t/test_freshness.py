@@ -10,6 +10,7 @@ import time
 import pytest
 
 from harness.listing import Lister
+from harness.patience import until
 
 HTTP = """
     proxy_cache_path @dir@/cache levels=1:2 keys_zone=nvme:8m max_size=1g
@@ -49,15 +50,6 @@ def sprox(make_nginx, origin):
                           endpoint=origin.endpoint, **options)
 
     return make
-
-
-def until(condition, timeout: float = 10):
-    """The first truth of it."""
-    deadline = time.monotonic() + timeout
-    while not (result := condition()):
-        assert time.monotonic() < deadline, "nothing changed in time"
-        time.sleep(0.02)
-    return result
 
 
 def fill(nginx, key: str = "k", body: bytes = BODY) -> None:
@@ -101,7 +93,7 @@ def test_valid(sprox, origin):
     origin.put("bkt", "k", OTHER)
     response, (again, *_) = asked(nginx, origin)
     # nginx's clock is a little behind the origin's
-    assert 0.9 <= again.started - first.started < 10
+    assert 0.9 <= again.started - first.started < 30
     assert again.headers["if-none-match"] == ETAG
     assert response.status == 200 and response.body == OTHER
     assert origin.requests()[number - 1].started < again.started
@@ -155,12 +147,13 @@ def test_renewal_is_asked_once_for_all(sprox, origin):
     for client in clients:
         client.send("GET", "/bkt/k")
     gate.wait()
-    time.sleep(0.05)            # for the others to join
+    for _ in range(2):          # after which the others have joined
+        nginx.metrics()
     gate.open()
     for client in clients:
         assert client.read().body == BODY
         client.close()
-    assert origin.count() - number < 5
+    assert origin.count() - number == 1
     assert {e.status for e in origin.requests()[number:]} == {304}
 
 
@@ -249,7 +242,7 @@ def test_valid_missing(sprox, origin):
     origin.put("bkt", "new", BODY)
     response, (entry, *_) = asked(nginx, origin, key="new")
     assert response.status == 200 and response.body == BODY
-    assert 1.9 <= entry.started - first.started < 10
+    assert 1.8 <= entry.started - first.started < 30
 
 
 def test_valid_missing_0(sprox, origin):
@@ -330,7 +323,7 @@ def test_stale_ends(sprox, origin):
         return response if response.status != 200 else None
 
     response = until(over)
-    assert 2.0 <= time.monotonic() - began < 2.6
+    assert 1.8 <= time.monotonic() - began < 30
     assert response.status == 503
     assert {"HIT", "STALE"} <= set(statuses(nginx, number))
     recover(origin, "503")
@@ -359,7 +352,7 @@ def test_stale_needs_the_headers(sprox, origin, how):
     assert Lister(nginx.port, "bkt").all() == ["empty", "k"]
     OUTAGES[how](origin)
     for method in "GET", "HEAD":
-        response = nginx.request(method, "/bkt/empty", timeout=5)
+        response = nginx.request(method, "/bkt/empty")
         assert response.status >= 500
     assert statuses(nginx, 3)[1:] == ["MISS"] * 2
     recover(origin, how)

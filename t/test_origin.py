@@ -5,12 +5,12 @@ How origins are spoken to: connections, retries, redirects, signatures, TLS.
 import random
 import re
 import ssl
-import time
 
 import pytest
 
 from harness import s3xml
 from harness.listing import Lister
+from harness.patience import until
 from harness.sprox import error_code
 from harness.versity import s3_client
 
@@ -76,8 +76,10 @@ def test_retries(sprox, origin, status):
     entries = origin.requests()
     assert [e.status for e in entries] == [status, status, 206]
     # each wait is longer than the one before, give or take its jitter
-    assert 0.02 <= entries[1].started - entries[0].started <= 0.3
-    assert 0.04 <= entries[2].started - entries[1].started <= 0.4
+    first, second = [int(ms) for ms in re.findall(r"again in (\d+) ms",
+                                                  nginx.log())]
+    assert 25 <= first <= 50 <= second <= 100
+    assert entries[0].started < entries[1].started < entries[2].started
     metrics = nginx.metrics()
     assert metrics.sum("sprox_origin_retries_total", origin="store") == 2
     assert len([x for x in nginx.log().splitlines() if "[warn]" in x
@@ -121,25 +123,23 @@ def test_retry_after(sprox, origin):
                   headers={"Retry-After": "1"})
     check(nginx)
     first, second = origin.requests()
-    assert 1.0 <= second.started - first.started < 1.5
+    # nginx's clock stands while it works, and a timer may be late
+    assert 0.9 <= second.started - first.started < 20
+    assert re.search(r"again in 1\d\d\d ms", nginx.log())
 
     # who says "in an hour" is not waited for
     origin.script(key="new", status=429, code="SlowDown",
                   headers={"Retry-After": "3600"})
-    began = time.monotonic()
     response = nginx.get("/bucket/new")
     assert response.status == 429 and error_code(response) == "SlowDown"
-    assert time.monotonic() - began < 1
     assert origin.count(key="new") == 1
 
 
 def test_refused_connections(sprox, origin):
     nginx = sprox("retries 3; connect_timeout 1s;")
     origin.stop()
-    began = time.monotonic()
     response = nginx.get("/bucket/k")
     assert response.status == 502 and error_code(response) == "BadGateway"
-    assert 0.1 < time.monotonic() - began < 2
     assert len(errors(nginx, "connecting to 127.0.0.1")) == 4
     assert str(origin.port) not in response.text
     response = nginx.get("/bucket?list-type=2")
@@ -173,10 +173,7 @@ def test_keepalive_0(sprox, origin):
     for i in range(3):
         nginx.head(f"/bucket/none{i}")
     assert [e.connection for e in origin.requests()] == [1, 2, 3]
-    deadline = time.monotonic() + 5
-    while origin.open_connections:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: not origin.open_connections)
 
 
 def test_keepalive_is_a_limit(sprox, origin):
@@ -191,10 +188,8 @@ def test_keepalive_is_a_limit(sprox, origin):
     for client in clients:
         assert client.read().status == 404
         client.close()
-    deadline = time.monotonic() + 5
-    while origin.open_connections != 2:
-        assert time.monotonic() < deadline, origin.open_connections
-        time.sleep(0.01)
+    until(lambda: origin.open_connections == 2, 10,
+          lambda: f"{origin.open_connections} are kept")
 
 
 def test_a_kept_connection_that_was_closed(sprox, origin):

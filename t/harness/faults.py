@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 from .journal import Entry, matches
+from .patience import SLOWER
 
 
 class Gate:
@@ -32,9 +33,9 @@ class Gate:
         """Until so many responses have come to the gate."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._held >= number,
-                                          timeout):
-                raise AssertionError(
-                    f"{self._held} of {number} at the gate in {timeout} s")
+                                          timeout * SLOWER):
+                raise AssertionError(f"{self._held} of {number} at the gate "
+                                     f"in {timeout * SLOWER} s")
 
     def open(self) -> None:
         self._opened.set()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Optional
 from urllib.parse import unquote_to_bytes
 
+from .patience import SLOWER
+
 
 @dataclass
 class Entry:
@@ -86,18 +88,20 @@ class Journal:
 
         with self._changed:
             if not self._changed.wait_for(lambda: len(found()) >= number,
-                                          timeout):
+                                          timeout * SLOWER):
                 raise AssertionError(
                     f"{len(found())} of {number} requests {match} after "
-                    f"{timeout} s; the journal:\n{self}")
+                    f"{timeout * SLOWER} s; the journal:\n{self}")
             return found()
 
     def wait_idle(self, timeout: float = 10) -> None:
         """Until no request is being answered."""
         with self._changed:
             if not self._changed.wait_for(
-                    lambda: all(e.ended for e in self._entries), timeout):
-                raise AssertionError(f"still busy after {timeout} s:\n{self}")
+                    lambda: all(e.ended for e in self._entries),
+                    timeout * SLOWER):
+                raise AssertionError(f"still busy after {timeout * SLOWER} s:"
+                                     f"\n{self}")
 
     def __str__(self) -> str:
         return "\n".join(str(e) for e in self._entries)

@@ -19,15 +19,14 @@ from typing import Callable, Optional
 
 from . import logcheck, wire
 from .metrics import Metrics
+from .patience import ASAN, LOOK, SLOWER, until
 from .ports import free_port
 from .versity import guarded
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("SPROX_BUILD", "build")
-ASAN = os.environ.get("SPROX_ASAN") == "1"
 OUT = BUILD / "asan" if ASAN else BUILD
 MODULE = OUT / "ngx_http_sprox_module.so"
-SLOWER = 5 if ASAN else 1           # time-outs are so much longer
 
 CONF = """\
 load_module @module@;
@@ -102,12 +101,12 @@ class Adopted:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
-    def wait(self, timeout: float = 15) -> int:
+    def wait(self, timeout: float = 15 * SLOWER) -> int:
         deadline = time.monotonic() + timeout
         while self.poll() is None:
             if time.monotonic() > deadline:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout)
-            time.sleep(0.01)
+            time.sleep(LOOK)
         return self.returncode
 
 
@@ -203,10 +202,8 @@ class Nginx:
         """The first process has ended as soon as the second was there."""
         assert self.process.wait(15 * SLOWER) == 0, self.log_tail()
         pid_file = self.dir / "nginx.pid"
-        deadline = time.monotonic() + 15 * SLOWER
-        while not (pid_file.exists() and pid_file.read_text().strip()):
-            assert time.monotonic() < deadline, self.log_tail()
-            time.sleep(0.01)
+        until(lambda: pid_file.exists() and pid_file.read_text().strip(), 15,
+              self.log_tail)
         self.process = Adopted(int(pid_file.read_text()))
 
     def stop(self) -> None:
@@ -241,7 +238,7 @@ class Nginx:
                     pass
             for pid in pids:            # their ports are free then
                 while alive(pid):
-                    time.sleep(0.01)
+                    time.sleep(LOOK)
             self._output.close()
             self.process = None
 
@@ -327,15 +324,16 @@ class Nginx:
         return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) * 1024
 
     def wait(self, condition: Callable, timeout: float, what: str) -> None:
-        deadline = time.monotonic() + timeout * SLOWER
-        while not condition():
+        def holds() -> bool:
+            if condition():
+                return True
             if self.process.poll() is not None:
                 raise AssertionError(f"nginx ended with {self.process.returncode}"
                                      f":\n{self.log_tail()}")
-            if time.monotonic() > deadline:
-                raise AssertionError(f"nginx failed {what} in {timeout} s:\n"
-                                     f"{self.log_tail()}")
-            time.sleep(0.01)
+            return False
+
+        until(holds, timeout,
+              lambda: f"nginx failed {what}:\n{self.log_tail()}")
 
     # the log
 

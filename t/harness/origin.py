@@ -294,10 +294,15 @@ class Body:
             part = data[start:start + step]
             if self.rule.chunked:
                 self.sock.sendall(b"%x\r\n" % len(part))
-            self.sock.sendall(part)
+            # before they go: who has them may look at once
+            self.entry.body_bytes += len(part)
+            try:
+                self.sock.sendall(part)
+            except OSError:
+                self.entry.body_bytes -= len(part)
+                raise
             if self.rule.chunked:
                 self.sock.sendall(b"\r\n")
-            self.entry.body_bytes += len(part)
             if self.rate:
                 due = self.began + self.entry.body_bytes / self.rate
                 time.sleep(max(0, due - time.monotonic()))

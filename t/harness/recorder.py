@@ -104,12 +104,14 @@ class Recorder:
         try:
             while True:
                 answer = await up_reader.readuntil(b"\r\n\r\n")
-                writer.write(answer)
                 line, pairs = parse_head(answer[:-4])
                 status = int(line.split(" ")[1])
                 if status >= 200:
                     break
+                writer.write(answer)
+            # noted before it goes: who has it may look at once
             entry.status, headers = status, to_dict(pairs)
+            writer.write(answer)
             if entry.method != "HEAD" and status not in (204, 304):
                 await copy_body(headers, up_reader, writer, True, entry)
             await writer.drain()
@@ -130,11 +132,11 @@ async def copy_body(headers: dict, reader, writer, to_end: bool,
             data = await reader.read(min(size, BLOCK))
             if not data:
                 raise asyncio.IncompleteReadError(b"", size)
+            if entry and count:
+                entry.body_bytes += len(data)
             writer.write(data)
             await writer.drain()
             size -= len(data)
-            if entry and count:
-                entry.body_bytes += len(data)
 
     if headers.get("transfer-encoding", "").lower() == "chunked":
         while True:
@@ -153,7 +155,7 @@ async def copy_body(headers: dict, reader, writer, to_end: bool,
         await copy(int(headers["content-length"]))
     elif to_end:
         while data := await reader.read(BLOCK):
-            writer.write(data)
-            await writer.drain()
             if entry:
                 entry.body_bytes += len(data)
+            writer.write(data)
+            await writer.drain()

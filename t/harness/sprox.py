@@ -109,5 +109,5 @@ def error_code(response) -> str:
 
 def wait_idle(nginx) -> None:
     """Until no fill is in flight."""
-    nginx.wait(lambda: nginx.metrics().sum("sprox_fills_in_flight") == 0, 10,
+    nginx.wait(lambda: nginx.metrics().sum("sprox_fills_in_flight") == 0, 20,
                "to end its fills")

@@ -23,6 +23,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from .journal import Entry, Journal, parse_query
+from .patience import SLOWER
 from .ports import listen
 from .wire import Closed, Reader, parse_head, to_dict
 
@@ -79,7 +80,8 @@ class Queue:
 
     def wait_empty(self, timeout: float = 15) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: not self.messages, timeout), \
+            assert self._changed.wait_for(lambda: not self.messages,
+                                          timeout * SLOWER), \
                 f"{len(self.messages)} messages left:\n{self.journal}"
 
     def count(self, **match) -> int:

@@ -118,7 +118,7 @@ class Client:
 
     def __init__(self, port: int, *, host: str = "127.0.0.1",
                  tls: Optional[ssl.SSLContext] = None, server_name: str = "",
-                 timeout: float = 30, receive_buffer: int = 0):
+                 timeout: float = 60, receive_buffer: int = 0):
         self.host = f"{host}:{port}"
         self.sock = socket.socket()
         if receive_buffer:

@@ -15,6 +15,8 @@ from test_crawl import asked, fill, pages
 
 LAKE = "sprox_alias lake { target store://bucket/; list catalog; }"
 NEXT = re.compile("continuation-token")
+ON = re.compile("continuation-token|start-after")   # what goes on
+TABLE = 256
 
 
 @pytest.fixture
@@ -59,6 +61,51 @@ def test_all_workers_die(lake, origin):
     gate.open()
     assert [job["state"] for job in admin.jobs()] == ["done"]
     assert len(pages(origin)) == 5
+
+
+def test_a_job_that_kills_its_workers(lake, origin):
+    """Three in a row at one place: nobody takes it over any more."""
+    gate = origin.hold(query=ON)
+    nginx, admin, keys = lake()
+    nginx.expect_log("job 1, crawl of .* failed: 3 workers in a row died")
+    for number in 1, 2, 3:
+        gate.wait(number)
+        assert admin.job(1)["state"] == "running"
+        nginx.kill_worker()
+    job = admin.wait(1, "failed")
+    assert (job["done"], job["errors"]) == (1000, 1)
+    assert job["error"] == "3 workers in a row died that ran it, none of " \
+        "which got any further"
+    assert admin.alias("lake")["reason"] == f"job 1 failed: {job['error']}"
+
+    # the worker that came last is left alone, and serves
+    assert nginx.get(f"/lake/{keys[0]}").body == b"x"
+    assert len(asked(origin)) == 4 and len(admin.jobs()) == 1
+    pid, = nginx.worker_pids()
+
+    # by hand it goes on from where it was
+    gate.open()
+    job = admin.wait(admin.crawl("lake")["id"], "done")
+    assert (job["done"], job["errors"]) == (len(keys), 0)
+    assert asked(origin)[4]["start-after"] == keys[999]
+    assert nginx.worker_pids() == [pid]
+
+
+def test_workers_that_die_at_different_places(lake, origin):
+    """Four of them: what gets on is not given up."""
+    gates = [origin.hold(query=NEXT, nth=1),
+             origin.hold(query=re.compile("start-after=.*k000999"), times=1),
+             origin.hold(query=NEXT, nth=2),
+             origin.hold(query=re.compile("start-after=.*k001999"), times=1)]
+    nginx, admin, keys = lake()
+    for number, gate in enumerate(gates):
+        gate.wait()
+        assert admin.job(1)["done"] == (1000 if number < 2 else 2000)
+        nginx.kill_worker()
+    job = admin.wait(1, "done")
+    assert (job["done"], job["errors"]) == (len(keys), 0)
+    for gate in gates:
+        gate.open()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -238,8 +285,7 @@ def test_no_two_of_one_region(lake, origin):
 
 
 def test_a_failed_one_goes_on_by_hand_where_it_was(lake, origin):
-    origin.script(query=re.compile("continuation-token|start-after"),
-                  status=503)
+    origin.script(query=ON, status=503)
     nginx, admin, keys = lake()
     job = admin.wait(1, "failed")
     assert (job["done"], job["errors"]) == (1000, 4)
@@ -277,3 +323,57 @@ def test_many_jobs(lake, origin):
     jobs = admin.jobs()
     ids = [job["id"] for job in jobs]
     assert ids == sorted(ids) and 1 <= len(ids) <= 256
+
+
+BUCKETS = "sprox_alias b$b { target store://b$b/; list catalog; }"
+
+
+def crawl_nothing(nginx, admin, number: int) -> None:
+    """So many jobs, of buckets that are not there: they fail at once."""
+    with nginx.client() as client:
+        for n in range(number):
+            if n % 90 == 89:
+                nginx.wait(lambda: not admin.jobs(state="queued"), 20,
+                           "to run them")
+            assert client.request("POST", "/_sprox/aliases/b$b/crawl?bucket="
+                                  f"b{n:03}").status == 202
+
+
+def test_the_slot_of_one_that_failed_is_its_own_next(lake, origin):
+    """The table is full, and it the oldest: where it was is not lost."""
+    origin.script(query=ON, status=503)
+    nginx, admin, keys = lake(aliases=LAKE + BUCKETS)
+    nginx.allow_log("job .* failed: the origin answered 404 NoSuchBucket")
+    assert admin.wait(1, "failed")["done"] == 1000
+    crawl_nothing(nginx, admin, TABLE - 1)
+    nginx.wait(lambda: not admin.jobs(state="queued")
+               and not admin.jobs(state="running"), 20, "to run them")
+    jobs = admin.jobs()
+    assert len(jobs) == TABLE and jobs[0]["id"] == 1
+    origin.clear_script()
+    origin.journal.clear()
+    job = admin.wait(admin.crawl("lake")["id"], "done")
+    assert (job["id"], job["done"]) == (TABLE + 1, len(keys))
+    assert asked(origin)[0]["start-after"] == keys[999]
+    assert admin.jobs()[0]["id"] == 2
+
+
+def test_many_of_one_kind_leave_the_others_theirs(lake, origin):
+    """What became of a crawl is told, whatever is purged meanwhile."""
+    nginx, admin, _ = lake(7, aliases=LAKE + "sprox_alias other { target "
+                                             "store://other/; }")
+    admin.wait_complete("lake")
+    with nginx.client() as client:
+        for n in range(TABLE + 44):
+            if n % 90 == 89:
+                nginx.wait(lambda: not admin.jobs(state="queued"), 20,
+                           "to run them")
+            assert client.request("PURGE", f"/other/p{n}/*").status == 200
+    nginx.wait(lambda: not admin.jobs(state="queued"), 20, "to run them")
+    jobs = admin.jobs()
+    assert len(jobs) == TABLE
+    assert (jobs[0]["id"], jobs[0]["kind"], jobs[0]["done"]) \
+        == (1, "crawl", 7)
+    assert admin.job(1)["state"] == "done"
+    assert [job["id"] for job in jobs if job["kind"] == "purge"][-1] \
+        == max(job["id"] for job in jobs)

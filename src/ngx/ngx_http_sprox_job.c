@@ -33,7 +33,8 @@ static ngx_int_t ngx_http_sprox_job_begin(ngx_http_sprox_job_t *job,
 static ngx_int_t ngx_http_sprox_job_bind(ngx_http_sprox_job_t *job,
     ngx_http_sprox_job_info_t *info);
 static void ngx_http_sprox_job_free(ngx_http_sprox_job_t *job);
-static void ngx_http_sprox_job_log(ngx_http_sprox_job_slot_t *slot,
+static void ngx_http_sprox_job_orphans(ngx_uint_t born);
+static void ngx_http_sprox_job_log(ngx_http_sprox_job_info_t *info,
     ngx_uint_t level, sprox_str_t what, sprox_str_t text);
 
 
@@ -96,7 +97,7 @@ ngx_http_sprox_job_start(ngx_cycle_t *cycle, ngx_http_sprox_main_conf_t *mcf)
     ngx_http_sprox_warm_start(mcf);
 
     ngx_http_sprox_jobs = mcf->job_zone->data;
-    ngx_http_sprox_job_inherit();
+    ngx_http_sprox_job_orphans(1);
 
     ngx_http_sprox_job_timer.handler = ngx_http_sprox_job_event;
     ngx_http_sprox_job_timer.data = c;
@@ -135,6 +136,7 @@ ngx_http_sprox_job_event(ngx_event_t *ev)
     }
 
     ngx_http_sprox_job_canceled();
+    ngx_http_sprox_job_orphans(0);
 
     if (ngx_http_sprox_jobs->sh->generation == ngx_http_sprox_job_generation) {
 
@@ -208,6 +210,22 @@ ngx_http_sprox_job_canceled(void)
 }
 
 
+/* What workers ran that have died; what kills them is run no more. */
+
+static void
+ngx_http_sprox_job_orphans(ngx_uint_t born)
+{
+    ngx_uint_t                 same;
+    ngx_http_sprox_job_info_t  info;
+
+    while (ngx_http_sprox_job_inherit(born, &info, &same) == NGX_OK) {
+        ngx_http_sprox_job_log(&info, same ? NGX_LOG_NOTICE : NGX_LOG_ERR,
+                               sprox_str_lit("failed"),
+                               sprox_str_make(info.error, info.error_len));
+    }
+}
+
+
 /* How many of a group run here. */
 
 static ngx_uint_t
@@ -263,7 +281,8 @@ ngx_http_sprox_job_run(ngx_http_sprox_job_slot_t *slot)
 
     ngx_http_sprox_job_note(slot, text);
     (void) ngx_http_sprox_job_close(slot, NGX_HTTP_SPROX_JOB_FAILED, 0);
-    ngx_http_sprox_job_log(slot, NGX_LOG_ERR, sprox_str_lit("failed"), text);
+    ngx_http_sprox_job_log(&slot->info, NGX_LOG_ERR, sprox_str_lit("failed"),
+                           text);
 }
 
 
@@ -365,6 +384,13 @@ ngx_http_sprox_job_save(ngx_http_sprox_job_t *job, uint64_t done,
         slot->tries = 0;
     }
 
+    /* one that begins anew is no further before it was there */
+
+    if (done > slot->most) {
+        slot->most = done;
+        slot->deaths = 0;
+    }
+
     slot->info.done = done;
     slot->info.total = total;
 
@@ -434,7 +460,8 @@ ngx_http_sprox_job_end(ngx_http_sprox_job_t *job,
 
     name = ngx_http_sprox_job_state_name(state);
 
-    ngx_http_sprox_job_log(slot, level, ngx_http_sprox_to_core(name), text);
+    ngx_http_sprox_job_log(&slot->info, level, ngx_http_sprox_to_core(name),
+                           text);
     ngx_http_sprox_job_wake();
 }
 
@@ -468,7 +495,7 @@ ngx_http_sprox_job_again(ngx_http_sprox_job_t *job, const char *fmt, ...)
     ngx_http_sprox_job_note(slot, text);
     ngx_http_sprox_job_put_back(slot, ngx_http_sprox_now() + pause);
 
-    ngx_http_sprox_job_log(slot, NGX_LOG_WARN,
+    ngx_http_sprox_job_log(&slot->info, NGX_LOG_WARN,
                            sprox_str_lit("is to be tried again"), text);
 }
 
@@ -476,14 +503,12 @@ ngx_http_sprox_job_again(ngx_http_sprox_job_t *job, const char *fmt, ...)
 /* Bytes of names must not forge log lines: they are escaped. */
 
 static void
-ngx_http_sprox_job_log(ngx_http_sprox_job_slot_t *slot, ngx_uint_t level,
+ngx_http_sprox_job_log(ngx_http_sprox_job_info_t *info, ngx_uint_t level,
     sprox_str_t what, sprox_str_t text)
 {
-    ngx_str_t                   kind;
-    sprox_buf_t                 name;
-    ngx_http_sprox_job_info_t  *info;
+    ngx_str_t    kind;
+    sprox_buf_t  name;
 
-    info = &slot->info;
     kind = ngx_http_sprox_job_kind_name(info->kind);
 
     sprox_buf_init(&name, &ngx_http_sprox_mem_heap);

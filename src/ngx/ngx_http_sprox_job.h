@@ -9,6 +9,9 @@
  *     +----------------------------+
  *        again(), the worker exits, or died
  *
+ * A job whose workers die one after the other, at the same place, fails: it
+ * may be what kills them.
+ *
  * A kind of job is a row of a table: its name, how it runs, how it stops.
  * Whatever a kind wants to find again after that it saves as a cursor.
  */
@@ -26,6 +29,9 @@
 
 /* Runs in a row without progress: the last ends the job. */
 #define NGX_HTTP_SPROX_JOB_TRIES       4
+
+/* Workers that died in a row, without progress: the last ends the job. */
+#define NGX_HTTP_SPROX_JOB_DEATHS      3
 
 
 typedef struct ngx_http_sprox_job_s       ngx_http_sprox_job_t;

@@ -22,25 +22,20 @@
 /* And one that somebody canceled. */
 #define NGX_HTTP_SPROX_JOB_REST      3600000
 
+/* And one that, it seems, killed its workers. */
+#define NGX_HTTP_SPROX_JOB_DEADLY    600000
+
 
 static ngx_int_t ngx_http_sprox_job_zone(ngx_shm_zone_t *shm_zone,
     void *data);
-static void ngx_http_sprox_job_fill_locked(ngx_http_sprox_job_slot_t *slot,
-    ngx_http_sprox_job_spec_t *spec, ngx_http_sprox_job_slot_t *last);
-static ngx_http_sprox_job_slot_t *ngx_http_sprox_job_room_locked(void);
-static void ngx_http_sprox_job_queue_locked(ngx_http_sprox_job_slot_t *slot,
-    int64_t due);
+static ngx_uint_t ngx_http_sprox_job_orphan_locked(
+    ngx_http_sprox_job_slot_t *slot);
+static void ngx_http_sprox_job_note_locked(ngx_http_sprox_job_slot_t *slot,
+    sprox_str_t text);
 static void ngx_http_sprox_job_close_locked(ngx_http_sprox_job_slot_t *slot,
     ngx_http_sprox_job_state_e state, ngx_msec_t hold);
-static ngx_http_sprox_job_slot_t *ngx_http_sprox_job_last_locked(
-    ngx_http_sprox_job_spec_t *spec);
-static ngx_http_sprox_job_slot_t *ngx_http_sprox_job_like_locked(
-    ngx_http_sprox_job_kind_e kind, sprox_str_t origin, sprox_str_t bucket,
-    sprox_str_t prefix, ngx_http_sprox_job_slot_t *but);
-static ngx_http_sprox_job_slot_t *ngx_http_sprox_job_find_locked(uint64_t id);
-static ngx_uint_t ngx_http_sprox_job_live(ngx_http_sprox_job_slot_t *slot);
-static void ngx_http_sprox_job_set(u_char *to, size_t *len, size_t max,
-    sprox_str_t s);
+static ngx_uint_t ngx_http_sprox_job_same_locked(
+    ngx_http_sprox_job_slot_t *slot, ngx_http_sprox_job_state_e state);
 
 
 const ngx_http_sprox_job_kind_t
@@ -146,26 +141,74 @@ ngx_http_sprox_job_zone(ngx_shm_zone_t *shm_zone, void *data)
 }
 
 
-void
-ngx_http_sprox_job_inherit(void)
+ngx_int_t
+ngx_http_sprox_job_inherit(ngx_uint_t born, ngx_http_sprox_job_info_t *info,
+    ngx_uint_t *same)
 {
+    ngx_int_t                   rc;
     ngx_uint_t                  i;
     ngx_http_sprox_job_slot_t  *slot;
+
+    rc = NGX_DECLINED;
 
     ngx_shmtx_lock(&ngx_http_sprox_jobs->shpool->mutex);
 
     for (i = 0; i < NGX_HTTP_SPROX_JOBS; i++) {
         slot = &ngx_http_sprox_jobs->sh->slots[i];
 
-        if (slot->info.id
-            && slot->info.state == NGX_HTTP_SPROX_JOB_RUNNING
-            && (slot->process == ngx_process_slot || slot->pid == ngx_pid))
+        if (slot->info.id == 0
+            || slot->info.state != NGX_HTTP_SPROX_JOB_RUNNING)
         {
-            ngx_http_sprox_job_queue_locked(slot, 0);
+            continue;
+        }
+
+        if (!(born && (slot->process == ngx_process_slot
+                       || slot->pid == ngx_pid))
+            && (kill(slot->pid, 0) != -1 || ngx_errno != ESRCH))
+        {
+            continue;
+        }
+
+        if (ngx_http_sprox_job_orphan_locked(slot)) {
+            *info = slot->info;
+            *same = ngx_http_sprox_job_same_locked(slot, slot->info.state);
+            rc = NGX_OK;
+            break;
         }
     }
 
     ngx_shmtx_unlock(&ngx_http_sprox_jobs->shpool->mutex);
+
+    return rc;
+}
+
+
+/*
+ * The worker that ran it died.  One may be killed, or die of something else;
+ * whether it was the job is seen when it happens again at the same place.
+ */
+
+static ngx_uint_t
+ngx_http_sprox_job_orphan_locked(ngx_http_sprox_job_slot_t *slot)
+{
+    u_char  *p;
+    u_char   text[NGX_HTTP_SPROX_JOB_ERROR_MAX];
+
+    if (slot->info.cancel
+        || ++slot->deaths < NGX_HTTP_SPROX_JOB_DEATHS)
+    {
+        ngx_http_sprox_job_queue_locked(slot, 0);
+        return 0;
+    }
+
+    p = ngx_snprintf(text, sizeof(text), "%d workers in a row died that ran "
+                     "it, none of which got any further",
+                     NGX_HTTP_SPROX_JOB_DEATHS);
+
+    ngx_http_sprox_job_note_locked(slot, sprox_str_make(text, p - text));
+    ngx_http_sprox_job_close_locked(slot, NGX_HTTP_SPROX_JOB_FAILED,
+                                    NGX_HTTP_SPROX_JOB_DEADLY);
+    return 1;
 }
 
 
@@ -187,20 +230,7 @@ ngx_http_sprox_job_take(ngx_uint_t (*runs)(ngx_http_sprox_job_kind_e group))
         slot = &ngx_http_sprox_jobs->sh->slots[i];
         info = &slot->info;
 
-        if (!ngx_http_sprox_job_live(slot)) {
-            continue;
-        }
-
-        if (info->state == NGX_HTTP_SPROX_JOB_RUNNING) {
-
-            if (kill(slot->pid, 0) != -1 || ngx_errno != ESRCH) {
-                continue;
-            }
-
-            ngx_http_sprox_job_queue_locked(slot, 0);
-        }
-
-        if (info->state != NGX_HTTP_SPROX_JOB_QUEUED) {
+        if (info->id == 0 || info->state != NGX_HTTP_SPROX_JOB_QUEUED) {
             continue;
         }
 
@@ -246,7 +276,7 @@ ngx_http_sprox_job_put_back(ngx_http_sprox_job_slot_t *slot, int64_t due)
 
 /* Nobody runs it any more. */
 
-static void
+void
 ngx_http_sprox_job_queue_locked(ngx_http_sprox_job_slot_t *slot, int64_t due)
 {
     if (slot->info.cancel) {
@@ -264,11 +294,19 @@ ngx_http_sprox_job_note(ngx_http_sprox_job_slot_t *slot, sprox_str_t text)
 {
     ngx_shmtx_lock(&ngx_http_sprox_jobs->shpool->mutex);
 
+    ngx_http_sprox_job_note_locked(slot, text);
+
+    ngx_shmtx_unlock(&ngx_http_sprox_jobs->shpool->mutex);
+}
+
+
+static void
+ngx_http_sprox_job_note_locked(ngx_http_sprox_job_slot_t *slot,
+    sprox_str_t text)
+{
     slot->info.errors++;
     ngx_http_sprox_job_set(slot->info.error, &slot->info.error_len,
                            NGX_HTTP_SPROX_JOB_ERROR_MAX, text);
-
-    ngx_shmtx_unlock(&ngx_http_sprox_jobs->shpool->mutex);
 }
 
 
@@ -276,13 +314,29 @@ ngx_uint_t
 ngx_http_sprox_job_close(ngx_http_sprox_job_slot_t *slot,
     ngx_http_sprox_job_state_e state, ngx_msec_t hold)
 {
-    ngx_uint_t                  same;
+    ngx_uint_t  same;
+
+    ngx_shmtx_lock(&ngx_http_sprox_jobs->shpool->mutex);
+
+    same = ngx_http_sprox_job_same_locked(slot, state);
+    ngx_http_sprox_job_close_locked(slot, state, hold);
+
+    ngx_shmtx_unlock(&ngx_http_sprox_jobs->shpool->mutex);
+
+    return same;
+}
+
+
+/* Whether the last one about the same ended alike, with the same text. */
+
+static ngx_uint_t
+ngx_http_sprox_job_same_locked(ngx_http_sprox_job_slot_t *slot,
+    ngx_http_sprox_job_state_e state)
+{
     ngx_http_sprox_job_info_t  *info, *was;
     ngx_http_sprox_job_slot_t  *last;
 
     info = &slot->info;
-
-    ngx_shmtx_lock(&ngx_http_sprox_jobs->shpool->mutex);
 
     last = ngx_http_sprox_job_like_locked(info->kind,
                             sprox_str_make(info->origin, info->origin_len),
@@ -292,15 +346,9 @@ ngx_http_sprox_job_close(ngx_http_sprox_job_slot_t *slot,
 
     was = last ? &last->info : NULL;
 
-    same = (was && was->state == state
-            && sprox_str_eq(sprox_str_make(was->error, was->error_len),
-                            sprox_str_make(info->error, info->error_len)));
-
-    ngx_http_sprox_job_close_locked(slot, state, hold);
-
-    ngx_shmtx_unlock(&ngx_http_sprox_jobs->shpool->mutex);
-
-    return same;
+    return was && was->state == state
+           && sprox_str_eq(sprox_str_make(was->error, was->error_len),
+                           sprox_str_make(info->error, info->error_len));
 }
 
 
@@ -322,224 +370,7 @@ ngx_http_sprox_job_close_locked(ngx_http_sprox_job_slot_t *slot,
 }
 
 
-ngx_int_t
-ngx_http_sprox_job_add(ngx_http_sprox_job_spec_t *spec, ngx_uint_t by_itself,
-    ngx_http_sprox_job_info_t *info)
-{
-    ngx_int_t                   rc;
-    ngx_http_sprox_job_slot_t  *slot, *last;
-
-    if (ngx_http_sprox_jobs == NULL
-        || spec->bucket.len > NGX_HTTP_SPROX_JOB_NAME_MAX
-        || spec->prefix.len > SPROX_KEY_MAX)
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_shmtx_lock(&ngx_http_sprox_jobs->shpool->mutex);
-
-    last = ngx_http_sprox_job_last_locked(spec);
-    slot = last;
-
-    if (last != NULL && ngx_http_sprox_job_live(last)) {
-        rc = NGX_DECLINED;
-        goto done;
-    }
-
-    if (last != NULL && by_itself
-        && last->info.state != NGX_HTTP_SPROX_JOB_DONE
-        && last->info.due > ngx_http_sprox_now())
-    {
-        rc = NGX_ABORT;
-        goto done;
-    }
-
-    slot = ngx_http_sprox_job_room_locked();
-
-    if (slot == NULL) {
-        rc = NGX_BUSY;
-        goto done;
-    }
-
-    if (last != NULL && ngx_http_sprox_job_kinds[spec->kind]->often
-        && last->info.state == NGX_HTTP_SPROX_JOB_DONE)
-    {
-        slot = last;
-    }
-
-    slot->info.id = 0;
-    ngx_http_sprox_job_fill_locked(slot, spec, last);
-
-    ngx_memory_barrier();
-
-    slot->info.id = ++ngx_http_sprox_jobs->sh->id;
-    rc = NGX_OK;
-
-done:
-
-    if (info != NULL && slot != NULL) {
-        *info = slot->info;
-    }
-
-    ngx_shmtx_unlock(&ngx_http_sprox_jobs->shpool->mutex);
-
-    if (rc == NGX_OK) {
-        ngx_http_sprox_job_wake();
-    }
-
-    return rc;
-}
-
-
-static void
-ngx_http_sprox_job_fill_locked(ngx_http_sprox_job_slot_t *slot,
-    ngx_http_sprox_job_spec_t *spec, ngx_http_sprox_job_slot_t *last)
-{
-    sprox_str_t                 alias;
-    ngx_http_sprox_job_info_t  *info;
-
-    alias = spec->alias ? ngx_http_sprox_to_core(spec->alias->pattern)
-                        : sprox_str_null;
-
-    info = &slot->info;
-
-    info->kind = spec->kind;
-    info->state = NGX_HTTP_SPROX_JOB_QUEUED;
-    info->created = ngx_http_sprox_now();
-    info->started = 0;
-    info->ended = 0;
-    info->due = 0;
-    info->done = 0;
-    info->total = 0;
-    info->errors = 0;
-    info->cancel = 0;
-    slot->tries = 0;
-
-    ngx_http_sprox_job_set(info->alias, &info->alias_len,
-                           sizeof(info->alias), alias);
-    ngx_http_sprox_job_set(info->origin, &info->origin_len,
-                           sizeof(info->origin),
-                           ngx_http_sprox_to_core(spec->origin->name));
-    ngx_http_sprox_job_set(info->bucket, &info->bucket_len,
-                           sizeof(info->bucket), spec->bucket);
-    ngx_http_sprox_job_set(info->prefix, &info->prefix_len,
-                           sizeof(info->prefix), spec->prefix);
-    ngx_http_sprox_job_set(info->error, &info->error_len,
-                           sizeof(info->error), sprox_str_null);
-
-    /* what one that failed had reached; the slot may be its own */
-
-    if (last == NULL || last->info.state != NGX_HTTP_SPROX_JOB_FAILED) {
-        slot->len = 0;
-
-    } else if (last != slot) {
-        info->done = last->info.done;
-        slot->crc = last->crc;
-        slot->len = last->len;
-        ngx_memcpy(slot->cursor, last->cursor, last->len);
-    }
-}
-
-
-/* A free slot, or that of the job that ended first; NULL: too many live. */
-
-static ngx_http_sprox_job_slot_t *
-ngx_http_sprox_job_room_locked(void)
-{
-    ngx_uint_t                  i, live;
-    ngx_http_sprox_job_slot_t  *slot, *room;
-
-    live = 0;
-    room = NULL;
-
-    for (i = 0; i < NGX_HTTP_SPROX_JOBS; i++) {
-        slot = &ngx_http_sprox_jobs->sh->slots[i];
-
-        if (slot->info.id == 0) {
-
-            if (room == NULL || room->info.id) {
-                room = slot;
-            }
-
-        } else if (ngx_http_sprox_job_live(slot)) {
-            live++;
-
-        } else if (room == NULL
-                   || (room->info.id && slot->info.ended < room->info.ended))
-        {
-            room = slot;
-        }
-    }
-
-    return live < NGX_HTTP_SPROX_JOBS_LIVE ? room : NULL;
-}
-
-
-static ngx_http_sprox_job_slot_t *
-ngx_http_sprox_job_last_locked(ngx_http_sprox_job_spec_t *spec)
-{
-    return ngx_http_sprox_job_like_locked(spec->kind,
-                                   ngx_http_sprox_to_core(spec->origin->name),
-                                   spec->bucket, spec->prefix, NULL);
-}
-
-
-/* The latest about the same, whatever its state, but for one. */
-
-static ngx_http_sprox_job_slot_t *
-ngx_http_sprox_job_like_locked(ngx_http_sprox_job_kind_e kind,
-    sprox_str_t origin, sprox_str_t bucket, sprox_str_t prefix,
-    ngx_http_sprox_job_slot_t *but)
-{
-    ngx_uint_t                  i;
-    ngx_http_sprox_job_info_t  *info;
-    ngx_http_sprox_job_slot_t  *slot, *last;
-    ngx_http_sprox_job_kind_e   group;
-
-    last = NULL;
-    group = ngx_http_sprox_job_kinds[kind]->group;
-
-    for (i = 0; i < NGX_HTTP_SPROX_JOBS; i++) {
-        slot = &ngx_http_sprox_jobs->sh->slots[i];
-        info = &slot->info;
-
-        if (info->id && slot != but
-            && (last == NULL || info->id > last->info.id)
-            && ngx_http_sprox_job_kinds[info->kind]->group == group
-            && sprox_str_eq(sprox_str_make(info->origin, info->origin_len),
-                            origin)
-            && sprox_str_eq(sprox_str_make(info->bucket, info->bucket_len),
-                            bucket)
-            && sprox_str_eq(sprox_str_make(info->prefix, info->prefix_len),
-                            prefix))
-        {
-            last = slot;
-        }
-    }
-
-    return last;
-}
-
-
-static ngx_http_sprox_job_slot_t *
-ngx_http_sprox_job_find_locked(uint64_t id)
-{
-    ngx_uint_t                  i;
-    ngx_http_sprox_job_slot_t  *slot;
-
-    for (i = 0; i < NGX_HTTP_SPROX_JOBS; i++) {
-        slot = &ngx_http_sprox_jobs->sh->slots[i];
-
-        if (slot->info.id && slot->info.id == id) {
-            return slot;
-        }
-    }
-
-    return NULL;
-}
-
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_sprox_job_live(ngx_http_sprox_job_slot_t *slot)
 {
     return slot->info.id
@@ -548,7 +379,7 @@ ngx_http_sprox_job_live(ngx_http_sprox_job_slot_t *slot)
 }
 
 
-static void
+void
 ngx_http_sprox_job_set(u_char *to, size_t *len, size_t max, sprox_str_t s)
 {
     s.len = ngx_min(s.len, max);
@@ -558,152 +389,6 @@ ngx_http_sprox_job_set(u_char *to, size_t *len, size_t max, sprox_str_t s)
     }
 
     *len = s.len;
-}
-
-
-ngx_int_t
-ngx_http_sprox_job_last(ngx_http_sprox_job_spec_t *spec,
-    ngx_http_sprox_job_info_t *info)
-{
-    ngx_http_sprox_job_slot_t  *slot;
-
-    if (ngx_http_sprox_jobs == NULL) {
-        return NGX_DECLINED;
-    }
-
-    ngx_shmtx_lock(&ngx_http_sprox_jobs->shpool->mutex);
-
-    slot = ngx_http_sprox_job_last_locked(spec);
-
-    if (slot != NULL) {
-        *info = slot->info;
-    }
-
-    ngx_shmtx_unlock(&ngx_http_sprox_jobs->shpool->mutex);
-
-    return slot != NULL ? NGX_OK : NGX_DECLINED;
-}
-
-
-ngx_int_t
-ngx_http_sprox_job_get(uint64_t id, ngx_http_sprox_job_info_t *info)
-{
-    ngx_http_sprox_job_slot_t  *slot;
-
-    if (ngx_http_sprox_jobs == NULL) {
-        return NGX_DECLINED;
-    }
-
-    ngx_shmtx_lock(&ngx_http_sprox_jobs->shpool->mutex);
-
-    slot = ngx_http_sprox_job_find_locked(id);
-
-    if (slot != NULL) {
-        *info = slot->info;
-    }
-
-    ngx_shmtx_unlock(&ngx_http_sprox_jobs->shpool->mutex);
-
-    return slot != NULL ? NGX_OK : NGX_DECLINED;
-}
-
-
-ngx_int_t
-ngx_http_sprox_job_next(uint64_t id, ngx_http_sprox_job_info_t *info)
-{
-    ngx_uint_t                  i;
-    ngx_http_sprox_job_slot_t  *slot, *next;
-
-    if (ngx_http_sprox_jobs == NULL) {
-        return NGX_DECLINED;
-    }
-
-    next = NULL;
-
-    ngx_shmtx_lock(&ngx_http_sprox_jobs->shpool->mutex);
-
-    for (i = 0; i < NGX_HTTP_SPROX_JOBS; i++) {
-        slot = &ngx_http_sprox_jobs->sh->slots[i];
-
-        if (slot->info.id > id
-            && (next == NULL || slot->info.id < next->info.id))
-        {
-            next = slot;
-        }
-    }
-
-    if (next != NULL) {
-        *info = next->info;
-    }
-
-    ngx_shmtx_unlock(&ngx_http_sprox_jobs->shpool->mutex);
-
-    return next != NULL ? NGX_OK : NGX_DECLINED;
-}
-
-
-ngx_int_t
-ngx_http_sprox_job_cancel(uint64_t id, ngx_http_sprox_job_info_t *info)
-{
-    ngx_int_t                   rc;
-    ngx_http_sprox_job_slot_t  *slot;
-
-    if (ngx_http_sprox_jobs == NULL) {
-        return NGX_DECLINED;
-    }
-
-    rc = NGX_DECLINED;
-
-    ngx_shmtx_lock(&ngx_http_sprox_jobs->shpool->mutex);
-
-    slot = ngx_http_sprox_job_find_locked(id);
-
-    if (slot != NULL) {
-        rc = NGX_DONE;
-
-        if (ngx_http_sprox_job_live(slot)) {
-            rc = NGX_OK;
-            slot->info.cancel = 1;
-
-            if (slot->info.state == NGX_HTTP_SPROX_JOB_QUEUED) {
-                ngx_http_sprox_job_queue_locked(slot, 0);
-            }
-        }
-
-        *info = slot->info;
-    }
-
-    ngx_shmtx_unlock(&ngx_http_sprox_jobs->shpool->mutex);
-
-    if (rc == NGX_OK) {
-        ngx_http_sprox_job_wake();
-    }
-
-    return rc;
-}
-
-
-ngx_uint_t
-ngx_http_sprox_job_count(ngx_http_sprox_job_kind_e kind,
-    ngx_http_sprox_job_state_e state)
-{
-    ngx_uint_t                  i, n;
-    ngx_http_sprox_job_slot_t  *slot;
-
-    if (ngx_http_sprox_jobs == NULL) {
-        return 0;
-    }
-
-    n = 0;
-
-    for (i = 0; i < NGX_HTTP_SPROX_JOBS; i++) {
-        slot = &ngx_http_sprox_jobs->sh->slots[i];
-
-        n += (slot->info.id && slot->info.kind == kind
-              && slot->info.state == state);
-    }
-
-    return n;
 }
 
 

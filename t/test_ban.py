@@ -12,6 +12,7 @@ import time
 import pytest
 
 from harness.listing import Lister
+from harness.patience import SLOWER
 from harness.sprox import (FILL, SLICE, cache_files, cache_keys, error_code,
                            serve, wait_idle)
 
@@ -228,7 +229,7 @@ def test_a_restart_in_the_middle(sprox, origin, make_nginx):
         for pid in nginx.worker_pids() + nginx.worker_pids(leaving=True):
             os.kill(pid, signal.SIGCONT)
         assert client.read().status == 200
-    nginx.process.wait(20)
+    nginx.process.wait(60)
     nginx.process = None
     nginx.start()
     nginx.wait(lambda: {k.split()[3] for k in cache_keys(nginx)} == {"u"}, 20,
@@ -329,11 +330,10 @@ def test_workers_are_not_blocked(sprox, origin):
     fill(nginx, origin, ["hot"], 10)
     fill(nginx, origin, [f"t/{i}" for i in range(40)], 20 * SLICE)
     number = ban(nginx, "/bucket/t/*")[0]
-    answered = 0
-    while job(nginx, number)["state"] != "done":
+    done = False
+    while not done:
         began = time.monotonic()
         assert nginx.get("/bucket/hot").status == 200
-        assert time.monotonic() - began < 2
-        answered += 1
+        assert time.monotonic() - began < 2 * SLOWER
+        done = job(nginx, number)["state"] == "done"
     assert job(nginx, number)["done"] == 40 * 20
-    assert answered

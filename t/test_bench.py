@@ -20,7 +20,7 @@ from harness.nginx import ROOT
 def bench(*words) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, str(ROOT / "t/bench/bench.py"), *words],
-        env={**os.environ}, capture_output=True, text=True, timeout=120)
+        env={**os.environ}, capture_output=True, text=True, timeout=240)
 
 
 def rows(*words) -> dict:

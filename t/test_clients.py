@@ -9,6 +9,7 @@ import pytest
 
 from clients import table
 from clients.engines import ENGINES, run_each, where
+from harness.sprox import wait_idle
 
 ROWS = 17000                            # a file; about 650 KB
 YEARS, MONTHS = (2023, 2024), (1, 2, 7, 8, 11, 12)
@@ -89,6 +90,7 @@ def test_second_run_asks_nothing(make_nginx, versity, lake, engine):
     assert from_store == answer
     assert first == [answer] * len(READS)
 
+    wait_idle(nginx)                    # nothing is read ahead any more
     versity.journal.wait_idle()
     before = nginx.metrics()
     for key in parts():

@@ -44,7 +44,7 @@ def test_a_damaged_file(make_nginx, origin, damage, io):
     asked = origin.count()
     DAMAGE[damage](path)
 
-    with nginx.client(timeout=10) as client:
+    with nginx.client() as client:
         assert client.request("GET", "/bucket/key").body == body
     again = origin.requests()[asked:]
     assert [e.range for e in again] == [f"bytes={SLICE}-{2 * SLICE - 1}"]

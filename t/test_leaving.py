@@ -51,7 +51,8 @@ def sprox(request, make_nginx, origin):
     for nginx, before in started:
         wait_idle(nginx)
         nginx.wait(lambda: held(nginx) <= before, 10, "to let go of all")
-        assert not temporary_files(nginx)
+        nginx.wait(lambda: not temporary_files(nginx), 10,
+                   "to remove its files")
 
 
 def held(nginx) -> int:
@@ -156,7 +157,7 @@ def test_pipelined_reads(sprox, origin):
 
 def curl(nginx, *args: str, folder) -> subprocess.CompletedProcess:
     return subprocess.run(["curl", "-sS", "--http2", "--parallel", *args],
-                          cwd=folder, capture_output=True, timeout=120)
+                          cwd=folder, capture_output=True, timeout=240)
 
 
 def test_http2(sprox, origin, pki, tmp_path):

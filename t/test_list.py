@@ -638,6 +638,7 @@ def test_a_hundred_thousand_keys(sprox, origin):
     began = time.monotonic()
     got = [k for page in lister.walk() for k in page.keys]
     spent = time.monotonic() - began
+    origin.journal.wait_idle()
     origin_only = sum(e.ended - e.started for e in origin.requests())
     print(f"100,000 keys in {spent:.1f} s, the origin's part of it "
           f"{origin_only:.1f} s")
@@ -797,7 +798,7 @@ def test_aws_cli(sprox, origin):
         [sys.executable, Path(sys.executable).with_name("aws"),
          "--endpoint-url", nginx.endpoint, "--region", "us-east-1",
          "s3", "ls", "--recursive", "--page-size", "7", "s3://bucket"],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=200,
         env={"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y",
              "PATH": "/usr/bin:/bin", "HOME": "/nonexistent",
              "LC_ALL": "C.UTF-8"})

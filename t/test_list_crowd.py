@@ -13,6 +13,7 @@ def crowd(nginx, target: str) -> list:
     clients = [nginx.client() for _ in range(NUMBER)]
     for client in clients:
         client.send("GET", target)
+    nginx.wait_taken(NUMBER)
     return clients
 
 

@@ -427,7 +427,7 @@ def test_fills_of_a_killed_worker_end(sprox, origin):
                    "to fill")
         for pid in nginx.worker_pids():
             nginx.kill_worker(pid)
-    assert value(nginx, "sprox_fills_in_flight") == 0
+    wait_idle(nginx)
     gate.open()
     origin.clear_script()
     assert nginx.get("/bucket/k").body == BODY

@@ -6,7 +6,6 @@ origin's journal.
 
 import random
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -130,6 +129,7 @@ def sprox_log(nginx, number: int) -> list:
 def test_names_of_slices(origin, sprox):
     known = origin.put("bucket", "a key%", blob(SLICE + 1))
     sprox.get("/bucket/a%20key%25")
+    wait_idle(sprox)
     etag = known.etag
     assert sorted(cache_keys(sprox)) == [
         f"sprox store bucket a%20key%25 {etag}-65537 65536 {i}"
@@ -144,7 +144,7 @@ def test_concurrent_readers_of_a_cold_object(origin, sprox):
     origin.put("bucket", "key", body)
     gate = origin.hold(key="key", gate_after=1000)
     number = 24
-    started = threading.Barrier(number + 1, timeout=30)
+    started = threading.Barrier(number + 1, timeout=100)
 
     def read(_):
         with sprox.client() as client:
@@ -304,10 +304,10 @@ def test_http_1_0(origin, sprox):
 def test_weak_etag(make_nginx, origin):
     """Not kept while last-modified may still cover two versions."""
     nginx = serve(make_nginx, origin.endpoint, valid="0")
-    now = int(time.time())
+    origin.script(headers={"Date": http_date(OLD + 1)})
     for seed in range(3):
         body = blob(MORE, seed)
-        origin.put("bucket", "key", body, etag='W/"same"', modified=now)
+        origin.put("bucket", "key", body, etag='W/"same"', modified=OLD)
         for method in "GET", "HEAD", "GET":
             response = nginx.request(method, "/bucket/key")
             assert response["ETag"] == 'W/"same"'
@@ -320,11 +320,10 @@ def test_weak_etag(make_nginx, origin):
 @pytest.mark.parametrize("drop", [("ETag",), ("ETag", "Last-Modified")])
 def test_no_etag(make_nginx, origin, drop):
     nginx = serve(make_nginx, origin.endpoint, valid="0")
-    origin.script(drop=drop)
-    now = int(time.time())
+    origin.script(drop=drop, headers={"Date": http_date(OLD + 1)})
     for seed in range(3):
         body = blob(MORE, seed)
-        origin.put("bucket", "key", body, modified=now)
+        origin.put("bucket", "key", body, modified=OLD)
         for _ in range(2):
             response = nginx.get("/bucket/key")
             assert response.body == body
@@ -424,7 +423,6 @@ def test_replaced_object_after_valid(make_nginx, origin):
     origin.put("bucket", "key", blob(MORE, 1))
     assert nginx.get("/bucket/key").body == blob(MORE, 1)
     origin.put("bucket", "key", blob(MORE, 2))
-    assert nginx.get("/bucket/key").body == blob(MORE, 1)
     nginx.wait(lambda: nginx.get("/bucket/key").body == blob(MORE, 2), 5,
                "to see the new version")
 

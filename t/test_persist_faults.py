@@ -300,7 +300,7 @@ def upgraded(nginx):
 
 def quit_old(nginx, old) -> None:
     old.send_signal(signal.SIGQUIT)
-    old.wait(10)
+    old.wait()
     nginx.wait_log(r"\d objects written to")
     nginx.wait_log(r"\d objects read from")
 
@@ -356,7 +356,7 @@ def test_upgrade_that_is_taken_back(sprox, origin):
     new = nginx.process
     nginx.head("/bucket/o1")
     new.send_signal(signal.SIGQUIT)
-    new.wait(10)
+    new.wait()
     nginx.process = old
     old.send_signal(signal.SIGHUP)
     nginx.wait_log("1 objects read")
@@ -449,7 +449,7 @@ def test_large_file_is_read_while_clients_are_answered(sprox, origin):
         assert nginx.head("/bucket/o0").status == 200
         took.append(time.monotonic() - start)
         assert sum(took) < 20 * SLOWER
-    assert max(took) < 1 * SLOWER
+    assert max(took, default=0) < 1 * SLOWER
     nginx.wait_log(f"{number} objects read")
     origin.journal.clear()
     for n in random.Random(1).sample(range(number), 100):

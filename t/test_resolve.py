@@ -13,6 +13,7 @@ import time
 import pytest
 
 from harness.dns import A, NameServer
+from harness.patience import until
 from harness.ports import free_port
 
 HTTP = """
@@ -62,10 +63,7 @@ def start(make_nginx, names):
 
 
 def wait_status(nginx, want: int, timeout: float = 10) -> None:
-    deadline = time.monotonic() + timeout
-    while (response := nginx.get("/bucket/k")).status != want:
-        assert time.monotonic() < deadline, response
-        time.sleep(0.1)
+    until(lambda: nginx.get("/bucket/k").status == want, timeout)
 
 
 def lines(nginx, level: str, text: str) -> list:
@@ -125,9 +123,12 @@ def test_moved_while_in_use(start, names, origin):
     time.sleep(2.5)
     origin.drop_connections()
     assert nginx.get("/bucket/k").status == 200
-    time.sleep(0.5)
-    origin.drop_connections()
-    assert nginx.get("/bucket/k").status >= 502
+
+    def moved() -> bool:
+        origin.drop_connections()
+        return nginx.get("/bucket/k").status >= 502
+
+    until(moved)
 
 
 def test_outage_keeps_the_addresses(start, names, origin):

@@ -578,7 +578,7 @@ def test_secrets_are_wiped_and_told_nobody(make_nginx, origin):
         origin.put("bucket", f"k{number}", BODY)
     nginx = serve(make_nginx, origin.endpoint, retries="1",
                   credentials=f'static {ID} "{SECRET}" "{TOKEN}"',
-                  origin_more="read_timeout 300ms;")
+                  origin_more="read_timeout 1s;")
     worker = nginx.worker_pids()[0]
     before = memory(worker).count(TOKEN.encode())
     assert before >= 1                  # it is found where it belongs
@@ -601,7 +601,7 @@ def test_secrets_are_wiped_and_told_nobody(make_nginx, origin):
     ask("/bucket/absent", 404)
     origin.script(raw=b"", key="absent", times=1)
     ask("/bucket/absent", 404)
-    origin.script(delay=0.5, key="absent", times=2)
+    origin.script(delay=1.5, key="absent", times=2)
     ask("/bucket/absent", 504)
     origin.journal.wait_idle()
     origin.stop()                       # now connections are refused

@@ -61,7 +61,7 @@ def test_applied_and_deleted(sprox, origin, queue):
     sent = time.monotonic()
     queue.send(records(created("bucket", "key", new)))
     queue.wait_empty()
-    assert time.monotonic() - sent < 5          # it waits at the queue
+    assert time.monotonic() - sent < 15         # it waits at the queue
     assert nginx.get("/bucket/key").body == b"new!"
     fill, = origin.requests()[before:]
     assert fill.method == "GET"
@@ -287,7 +287,7 @@ def test_a_reload_hands_it_over(sprox, origin, queue):
     old = set(nginx.worker_pids())
     began = time.monotonic()
     nginx.reload(wait_old=True)
-    assert time.monotonic() - began < 8         # not for the 20 s of a poll
+    assert time.monotonic() - began < 15        # not for the 20 s of a poll
     nginx.wait(lambda: set(pollers(nginx)) - old, 10, "to take over")
     queue.send(records(created("bucket", "key",
                                origin.put("bucket", "key", b"b"))))
@@ -318,4 +318,4 @@ def test_nginx_ends_while_it_polls(sprox, queue):
     queue.journal.wait(1, operation="ReceiveMessage")
     began = time.monotonic()
     nginx.stop()
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 15

@@ -458,7 +458,8 @@ def test_a_worker_that_is_killed_copying(disk):
     read(nginx, 3)
     assert len(temporary_files(nginx, "ram")) == SLICES
     nginx.kill_worker()
-    assert not temporary_files(nginx, "ram")
+    nginx.wait(lambda: not temporary_files(nginx, "ram"), 10,
+               "to sweep its files")
     held.unlink()
     nginx.wait(lambda: (read(nginx), len(cache_files(nginx, "ram")))[1]
                == SLICES, 10, "to copy by the next worker")

@@ -76,7 +76,7 @@ def test_under_load(sprox, origin):
         done = load.done
         sprox.wait(lambda: load.done > done + 50, 30, "to answer")
         old.send_signal(signal.SIGQUIT)
-        old.wait(30)
+        old.wait()
     done = load.done
     sprox.wait(lambda: load.done > done + 50, 30, "to answer")
     load.stop()
@@ -103,7 +103,7 @@ def test_a_response_under_way(sprox, origin):
         assert old.poll() is None
         gate.open()
         assert client.read().body == body
-    old.wait(30)
+    old.wait()
     wait_idle(sprox)
     before = origin.count(key="k")
     assert sprox.get("/bucket/k").body == body
@@ -121,5 +121,5 @@ def test_a_step_back(sprox, origin):
     old.send_signal(signal.SIGHUP)
     sprox.wait(lambda: len(sprox.worker_pids()) == 2, 15, "to start workers")
     new.send_signal(signal.SIGQUIT)
-    new.wait(30)
+    new.wait()
     assert sprox.get("/bucket/k").body == b"body"

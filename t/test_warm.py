@@ -379,7 +379,7 @@ def test_a_few_at_a_time(lake, origin):
     made.settle()
     assert sorted(entry.key for entry in made.gets()) \
         == [f"k{n:02}" for n in range(20)]
-    assert "20 slices, 200 bytes, of 20 objects" in made.nginx.log()
+    made.nginx.wait_log("20 slices, 200 bytes, of 20 objects")
 
 
 def test_the_queue_is_bounded(lake, origin):

@@ -28,6 +28,8 @@ BUILD = ROOT / os.environ.get("SPROX_BUILD", "build")
 OUT = BUILD / "asan" if ASAN else BUILD
 MODULE = OUT / "ngx_http_sprox_module.so"
 
+ESTABLISHED = "01"                  # in /proc/net/tcp
+
 CONF = """\
 load_module @module@;
 daemon @daemon@;
@@ -334,6 +336,25 @@ class Nginx:
 
         until(holds, timeout,
               lambda: f"nginx failed {what}:\n{self.log_tail()}")
+
+    def wait_taken(self, number: int) -> None:
+        """
+        Until so many connections to the main port were accepted, by whichever
+        worker, and all that was sent over any of them was read.
+        """
+        def taken() -> bool:
+            found = 0
+            for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+                _, local, _, state, queues, _, _, _, _, inode = \
+                    line.split()[:10]
+                if int(local.rpartition(":")[2], 16) == self.port \
+                        and state == ESTABLISHED:
+                    if inode == "0" or int(queues.partition(":")[2], 16):
+                        return False
+                    found += 1
+            return found >= number
+
+        self.wait(taken, 10, f"to take {number} connections")
 
     # the log
 

@@ -135,6 +135,10 @@ ngx_http_sprox_count_object(void *data, sprox_str_t key,
 
     count = data;
 
+    if (object->absent) {
+        return SPROX_OK;
+    }
+
     count->counted.objects++;
     count->counted.bytes += object->size;
 

@@ -37,7 +37,7 @@ on_object(void *data, sprox_str_t key, const sprox_object_t *object)
 
     assert(object == NULL ? scan->delimiter.len
                             && sprox_str_ends(key, scan->delimiter)
-                          : !object->absent);
+                          : !object->absent || object->doubted);
     assert(sprox_str_starts(key, scan->prefix));
     assert(!scan->any
            || sprox_str_cmp(sprox_str_make(scan->last, scan->last_len), key)
@@ -306,7 +306,9 @@ step(sprox_catalog_t *cat, const uint8_t *op)
         rc = sprox_catalog_remove_locked(cat, space, key);
         assert(rc == SPROX_OK || rc == SPROX_NOT_FOUND);
         rc = sprox_catalog_get_locked(cat, space, key, &o, buf);
-        assert(rc == SPROX_NOT_FOUND || (cat->held && o.doubted && !o.headed));
+        assert(rc == SPROX_NOT_FOUND
+               || (o.doubted && !o.headed
+                   && (o.absent ? cat->regions : cat->held)));
         return;
 
     case 1:

@@ -57,6 +57,25 @@ put(model_t *m, uint32_t s, uint32_t k)
 }
 
 
+/* Below a region, also one that holds nothing. */
+
+static int
+below_any(model_t *m, uint32_t s, uint32_t k)
+{
+    size_t  i;
+
+    for (i = 0; i < m->regions_n; i++) {
+        if (m->regions[i].space == s
+            && sprox_str_starts(m->keys[k], m->regions[i].prefix))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static void
 forget(model_t *m, uint32_t s, uint32_t k)
 {
@@ -74,7 +93,12 @@ forget(model_t *m, uint32_t s, uint32_t k)
 
     (void) overflown(m, s, k, k + 1);
 
-    if (rc == SPROX_OK && !e->o.absent && is_covered(m, s, m->keys[k])) {
+    if (rc == SPROX_OK && suspected(e) && below_any(m, s, k)) {
+
+        /* and stays so */
+
+    } else if (rc == SPROX_OK && !e->o.absent && is_covered(m, s, m->keys[k]))
+    {
         e->held = 1;
         e->opening = m->cat->openings;
         e->o.headed = 0;
@@ -99,11 +123,33 @@ doubt(model_t *m, uint32_t s, uint32_t k)
 
     look(m, s, k);
 
+    when = m->now - any(m, 10);
+
+    if (!is_there(m, s, k)) {
+        rc = sprox_catalog_doubt_locked(m->cat, m->space[s], m->keys[k],
+                                        when);
+        assert_true(rc == SPROX_OK ? below_any(m, s, k)
+                                   : overflown(m, s, k, k + 1)
+                                     || !below_any(m, s, k)
+                                     || !is_covered(m, s, m->keys[k]));
+
+        if (rc == SPROX_OK) {
+            memset(&e->o, 0, sizeof(sprox_object_t));
+            e->o.absent = 1;
+            e->o.doubted = 1;
+            e->o.proved = when;
+            e->known = 1;
+            e->held = 0;
+            look(m, s, k);
+        }
+
+        return;
+    }
+
     if (!visible(m, s, k)) {
         return;
     }
 
-    when = m->now - any(m, 10);
     rc = sprox_catalog_doubt_locked(m->cat, m->space[s], m->keys[k], when);
     assert_int_equal(rc, SPROX_OK);
 
@@ -124,6 +170,15 @@ typedef struct {
 } walk_t;
 
 
+static int
+shown(walk_t *w, uint32_t k)
+{
+    entry_t  *e = entry(w->m, w->space, k);
+
+    return visible(w->m, w->space, k) && (!e->o.absent || e->o.doubted);
+}
+
+
 /* Known entries that the listing passes over must have been evicted. */
 
 static void
@@ -134,17 +189,20 @@ passed(walk_t *w, uint32_t upto)
     for ( /* void */ ; w->next < upto; w->next++) {
         e = entry(w->m, w->space, w->next);
 
-        if (visible(w->m, w->space, w->next) && !e->o.absent) {
+        if (shown(w, w->next)) {
             missing(w->m, e);
         }
     }
 }
 
 
-/* At least one of a common prefix is there; of the others nothing is told. */
+/*
+ * At least one of a common prefix is there; of the others nothing is told.
+ * sure: or else the first of those that may be was visited.
+ */
 
 static void
-on_prefix(walk_t *w, sprox_str_t prefix)
+on_prefix(walk_t *w, sprox_str_t prefix, int sure)
 {
     int       seen;
     uint32_t  k;
@@ -157,8 +215,8 @@ on_prefix(walk_t *w, sprox_str_t prefix)
     for ( /* void */ ; k < KEYS && sprox_str_starts(w->m->keys[k], prefix);
          k++)
     {
-        seen |= visible(w->m, w->space, k)
-                && !entry(w->m, w->space, k)->o.absent;
+        seen |= shown(w, k)
+                && (!sure || !entry(w->m, w->space, k)->o.doubted);
     }
 
     assert_true(seen);
@@ -169,6 +227,7 @@ on_prefix(walk_t *w, sprox_str_t prefix)
 static sprox_rc_t
 on_item(void *data, sprox_str_t key, const sprox_object_t *o)
 {
+    size_t     at;
     walk_t    *w = data;
     uint32_t   k;
 
@@ -177,14 +236,12 @@ on_item(void *data, sprox_str_t key, const sprox_object_t *o)
     if (o == NULL) {
         assert_int_equal(sprox_str_find(key, w->delimiter, w->prefix_len),
                          key.len - w->delimiter.len);
-        on_prefix(w, key);
+        on_prefix(w, key, 1);
         return SPROX_OK;
     }
 
-    assert_true(w->delimiter.len == 0
-                || sprox_str_find(key, w->delimiter, w->prefix_len)
-                   == (size_t) -1);
-
+    at = w->delimiter.len ? sprox_str_find(key, w->delimiter, w->prefix_len)
+                          : (size_t) -1;
     k = find_key(w->m, key);
     assert_true(k < KEYS && sprox_str_eq(w->m->keys[k], key));
     assert_in_range(k, w->next, w->stop - 1);
@@ -193,6 +250,13 @@ on_item(void *data, sprox_str_t key, const sprox_object_t *o)
 
     assert_true(visible(w->m, w->space, k));
     same(o, &entry(w->m, w->space, k)->o);
+
+    if (at != (size_t) -1) {
+        assert_true(o->doubted);
+        key.len = at + w->delimiter.len;
+        on_prefix(w, key, 0);
+        return SPROX_OK;
+    }
 
     w->next = k + 1;
 
@@ -238,20 +302,6 @@ list(model_t *m, uint32_t s)
 }
 
 
-/* Not evicted yet: of what is banned, nothing else tells. */
-
-static int
-is_there(model_t *m, uint32_t s, uint32_t k)
-{
-    sprox_map_path_t  path;
-
-    return sprox_map_find(m->cat,
-                          sprox_zone_space(m->cat, m->space[s])->root,
-                          m->keys[k], &path)
-           != 0;
-}
-
-
 static void
 sweep(model_t *m, uint32_t s)
 {
@@ -274,14 +324,17 @@ sweep(model_t *m, uint32_t s)
     most = 0;
     removed = 0;
 
+    notice(m);
+
     for (k = first; k < end; k++) {
         e = entry(m, s, k);
 
-        if (e->known && !e->o.absent && e->o.proved < before
+        if (e->known && (!e->o.absent || e->o.doubted)
+            && e->o.proved < before
             && (upto.len == 0 || sprox_str_cmp(m->keys[k], upto) <= 0))
         {
             least += e->held;
-            most++;
+            most += !e->o.absent;
             e->known = 0;
             e->held = 0;
         }
@@ -324,6 +377,8 @@ covered(model_t *m, uint32_t s)
     sprox_rc_t   rc;
     sprox_str_t  prefix;
 
+    notice(m);
+
     prefix = any_prefix(m);
     a = b = 0;
 
@@ -341,6 +396,8 @@ open_region(model_t *m, uint32_t s)
     sprox_rc_t       rc;
     sprox_str_t      prefix;
     model_region_t  *r;
+
+    notice(m);
 
     prefix = any_prefix(m);
 
@@ -383,6 +440,8 @@ change_region(model_t *m)
     if (m->regions_n == 0) {
         return;
     }
+
+    notice(m);
 
     r = &m->regions[any(m, (uint32_t) m->regions_n)];
     space = m->space[r->space];

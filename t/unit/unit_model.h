@@ -307,12 +307,70 @@ overflown(model_t *m, uint32_t s, uint32_t k, uint32_t end)
 }
 
 
+static int
+suspected(const entry_t *e)
+{
+    return e->known && e->o.absent && e->o.doubted;
+}
+
+
+/* The regions above it are not complete without what was suspected. */
+
 static void
 missing(model_t *m, entry_t *e)
 {
+    size_t           i;
+    uint32_t         n;
+    model_region_t  *r;
+
+    n = (uint32_t) (e - m->entries);
+
+    for (i = 0; i < m->regions_n && suspected(e); i++) {
+        r = &m->regions[i];
+
+        if (r->space == n / KEYS
+            && sprox_str_starts(m->keys[n % KEYS], r->prefix))
+        {
+            r->outdated = e->o.proved > r->outdated ? e->o.proved
+                                                    : r->outdated;
+            r->r.complete &= r->r.crawled >= e->o.proved;
+        }
+    }
+
     assert_int_equal(e->held, 0);
     e->known = 0;
     m->evicted++;
+}
+
+
+/* Not evicted yet: of what is banned, nothing else tells. */
+
+static int
+is_there(model_t *m, uint32_t s, uint32_t k)
+{
+    sprox_map_path_t  path;
+
+    return sprox_map_find(m->cat,
+                          sprox_zone_space(m->cat, m->space[s])->root,
+                          m->keys[k], &path)
+           != 0;
+}
+
+
+/* Before anything is done to regions, or asked of them. */
+
+static void
+notice(model_t *m)
+{
+    uint32_t  s, k;
+
+    for (s = 0; s < SPACES; s++) {
+        for (k = 0; k < KEYS; k++) {
+            if (suspected(entry(m, s, k)) && !is_there(m, s, k)) {
+                missing(m, entry(m, s, k));
+            }
+        }
+    }
 }
 
 

@@ -369,6 +369,49 @@ sprox_catalog_get_locked(sprox_catalog_t *cat, uint32_t number,
 }
 
 
+/*
+ * Nothing is known of a key of a region, but that there may be something: so
+ * listings of the region are not to say that there is none.
+ */
+
+static sprox_rc_t
+suspect(sprox_catalog_t *cat, sprox_space_t *space, sprox_str_t key,
+    int64_t when)
+{
+    size_t          len;
+    sprox_rc_t      rc;
+    sprox_put_t     put;
+    sprox_object_t  object;
+
+    len = key.len + 1;
+
+    if (key.len == 0 || key.len > SPROX_KEY_MAX
+        || sprox_region_cover(cat, space, key, &len) == 0)
+    {
+        return SPROX_NOT_FOUND;
+    }
+
+    memset(&put, 0, sizeof(sprox_put_t));
+    memset(&object, 0, sizeof(sprox_object_t));
+
+    object.proved = when;
+    object.absent = 1;
+    object.doubted = 1;
+
+    sprox_zone_mark(cat);
+
+    rc = sprox_zone_store(cat, space->number, key, &object, &object, &put);
+
+    if (rc == SPROX_FULL) {
+        sprox_region_overflow(cat, space, key);
+    }
+
+    sprox_zone_unmark(cat);
+
+    return rc == SPROX_OK ? SPROX_OK : SPROX_NOT_FOUND;
+}
+
+
 sprox_rc_t
 sprox_catalog_doubt_locked(sprox_catalog_t *cat, uint32_t number,
     sprox_str_t key, int64_t when)
@@ -387,7 +430,7 @@ sprox_catalog_doubt_locked(sprox_catalog_t *cat, uint32_t number,
 
     ref = sprox_map_find(cat, space->root, key, &path);
     if (ref == 0) {
-        return SPROX_NOT_FOUND;
+        return suspect(cat, space, key, when);
     }
 
     record = sprox_record(cat, ref);
@@ -410,8 +453,10 @@ sprox_rc_t
 sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t number,
     sprox_str_t key)
 {
+    size_t             len;
     uint32_t           ref;
     sprox_space_t     *space;
+    sprox_record_t    *record;
     sprox_map_path_t   path;
 
     sprox_zone_enter(cat);
@@ -426,11 +471,20 @@ sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t number,
         return SPROX_NOT_FOUND;
     }
 
+    len = key.len + 1;
+
+    if (sprox_record_suspected(sprox_record(cat, ref))
+        && sprox_region_cover(cat, space, key, &len))
+    {
+        return SPROX_OK;
+    }
+
     sprox_zone_mark(cat);
 
     sprox_zone_rejoin(cat, ref);
+    record = sprox_record(cat, ref);
 
-    if (sprox_record(cat, ref)->node.flags & SPROX_RECORD_HELD) {
+    if (record->node.flags & SPROX_RECORD_HELD) {
         sprox_zone_forget(cat, ref);
 
     } else {

@@ -9,6 +9,9 @@
  *     |                             |  |
  *     visited as "a/"               b  "c/"
  *     +---- seek past "a/" -------->|  +---- seek past "c/" ---> done
+ *
+ * Whether there is such a common prefix, one key that is not in doubt says:
+ * those in doubt before it are walked over.
  */
 
 #include "sprox_ban.h"
@@ -92,25 +95,91 @@ roll_up(const sprox_catalog_cursor_t *cursor, sprox_str_t *key)
 }
 
 
-/* Visits what a record stands for in the listing; *key is cut to that. */
+/* What listings pass over: there is none, and that is beyond doubt. */
+
+static int
+hidden(sprox_catalog_t *cat, const sprox_record_t *record)
+{
+    return (record->node.flags & (SPROX_RECORD_ABSENT | SPROX_RECORD_DOUBTED))
+           == SPROX_RECORD_ABSENT
+           || sprox_zone_banned(cat, record);
+}
+
 
 static sprox_rc_t
-show(sprox_catalog_t *cat, const sprox_catalog_cursor_t *cursor,
-    const sprox_record_t *record, sprox_catalog_visit_pt visit, void *data,
-    sprox_str_t *key, int *rolled)
+show(sprox_catalog_t *cat, const sprox_record_t *record,
+    sprox_catalog_visit_pt visit, void *data)
 {
     uint8_t         buf[SPROX_OBJECT_BUF];
     sprox_object_t  object;
 
-    *rolled = roll_up(cursor, key);
-
-    if (*rolled) {
-        return visit(data, *key, NULL);
-    }
-
     sprox_record_tell(cat, record, &object, buf);
 
-    return visit(data, *key, &object);
+    return visit(data, sprox_node_key(&record->node), &object);
+}
+
+
+/*
+ * Looks for the next record to be visited, from *ref on: a common prefix is
+ * that of its first record that is not in doubt, or else of its first one.
+ * `key` becomes what it stands for in the listing; *done is moved over what
+ * is passed.  SPROX_OK; SPROX_DONE: there is none; SPROX_AGAIN: nor within n.
+ */
+
+static sprox_rc_t
+find(sprox_catalog_t *cat, const sprox_catalog_cursor_t *cursor,
+    sprox_map_path_t *path, uint32_t *ref, size_t *n, sprox_str_t *done,
+    sprox_str_t *key, int *rolled)
+{
+    uint32_t         doubt;
+    sprox_str_t      own;
+    sprox_record_t  *record;
+
+    doubt = 0;
+
+    for ( /* void */ ; *ref; *ref = sprox_map_next(cat, path)) {
+        record = sprox_record(cat, *ref);
+        own = sprox_node_key(&record->node);
+
+        if (!sprox_str_starts(own, cursor->prefix)
+            || (doubt && !sprox_str_starts(own, *key)))
+        {
+            break;
+        }
+
+        if (*n == 0) {
+
+            /* so many are in doubt that it would come to no end */
+
+            if (doubt && done->data == cursor->after) {
+                break;
+            }
+
+            return SPROX_AGAIN;
+        }
+
+        (*n)--;
+
+        if (hidden(cat, record)) {
+            *done = doubt ? *done : own;
+            continue;
+        }
+
+        if (!doubt) {
+            *key = own;
+            *rolled = roll_up(cursor, key);
+        }
+
+        if (!*rolled || !(record->node.flags & SPROX_RECORD_DOUBTED)) {
+            return SPROX_OK;
+        }
+
+        doubt = doubt ? doubt : *ref;
+    }
+
+    *ref = doubt;
+
+    return doubt ? SPROX_OK : SPROX_DONE;
 }
 
 
@@ -123,6 +192,7 @@ sprox_catalog_list_locked(sprox_catalog_t *cat, uint32_t number,
     uint32_t           ref;
     sprox_rc_t         rc;
     sprox_str_t        key, done;
+    const void        *last;
     sprox_space_t     *space;
     sprox_record_t    *record;
     sprox_map_path_t   path;
@@ -134,34 +204,37 @@ sprox_catalog_list_locked(sprox_catalog_t *cat, uint32_t number,
         return SPROX_NOT_FOUND;
     }
 
-    rc = SPROX_OK;
     past = cursor->past;
+    rolled = 0;
+    key = sprox_str_null;
     done = sprox_str_make(cursor->after, cursor->after_len);
 
     ref = seek(cat, space, cursor, &path);
 
-    while (ref) {
+    for ( ;; ) {
+        last = done.data;
+
+        rc = find(cat, cursor, &path, &ref, &n, &done, &key, &rolled);
+
+        if (done.data != last) {
+            past = 0;
+        }
+
+        if (rc != SPROX_OK) {
+            break;
+        }
+
         record = sprox_record(cat, ref);
-        key = sprox_node_key(&record->node);
 
-        if (!sprox_str_starts(key, cursor->prefix)) {
-            break;
+        if (rolled && !(record->node.flags & SPROX_RECORD_DOUBTED)) {
+            rc = visit(data, key, NULL);
+
+        } else {
+            rc = show(cat, record, visit, data);
         }
 
-        if (n-- == 0) {
-            rc = SPROX_AGAIN;
+        if (rc != SPROX_OK) {
             break;
-        }
-
-        rolled = 0;
-
-        if (!(record->node.flags & SPROX_RECORD_ABSENT)
-            && !sprox_zone_banned(cat, record))
-        {
-            rc = show(cat, cursor, record, visit, data, &key, &rolled);
-            if (rc != SPROX_OK) {
-                break;
-            }
         }
 
         done = key;
@@ -174,7 +247,7 @@ sprox_catalog_list_locked(sprox_catalog_t *cat, uint32_t number,
 
     move_on(cursor, done, past);
 
-    return rc == SPROX_OK ? SPROX_DONE : rc;
+    return rc;
 }
 
 
@@ -199,6 +272,18 @@ hold(sprox_catalog_t *cat, uint32_t ref)
         sprox_zone_rejoin(cat, ref);
         sprox_zone_unmark(cat);
     }
+}
+
+
+/* Absence of which nobody doubts is no object: it goes with its age. */
+
+static int
+outdated(const sprox_record_t *record, int64_t before)
+{
+    return record->node.key_len && record->proved < before
+           && (record->node.flags
+               & (SPROX_RECORD_ABSENT | SPROX_RECORD_DOUBTED))
+              != SPROX_RECORD_ABSENT;
 }
 
 
@@ -241,9 +326,7 @@ sprox_catalog_sweep_locked(sprox_catalog_t *cat, uint32_t number,
             break;
         }
 
-        if ((record->node.flags & SPROX_RECORD_ABSENT) || key.len == 0
-            || record->proved >= before)
-        {
+        if (!outdated(record, before)) {
             hold(cat, ref);
 
             done = key;
@@ -256,11 +339,11 @@ sprox_catalog_sweep_locked(sprox_catalog_t *cat, uint32_t number,
         move_on(cursor, key, 0);
         done = sprox_str_make(cursor->after, cursor->after_len);
 
+        *removed += !(record->node.flags & SPROX_RECORD_ABSENT);
+
         sprox_zone_mark(cat);
         sprox_zone_drop(cat, ref);
         sprox_zone_unmark(cat);
-
-        (*removed)++;
 
         ref = seek(cat, space, cursor, &path);
     }

@@ -243,6 +243,35 @@ sprox_region_overflow(sprox_catalog_t *cat, const sprox_space_t *space,
 }
 
 
+void
+sprox_region_lost(sprox_catalog_t *cat, const sprox_space_t *space,
+    sprox_str_t key, int64_t before)
+{
+    size_t                len;
+    uint32_t              ref;
+    sprox_region_node_t  *region;
+
+    len = key.len + 1;
+
+    for ( ;; ) {
+        ref = sprox_region_cover(cat, space, key, &len);
+        if (ref == 0) {
+            return;
+        }
+
+        region = sprox_region(cat, ref);
+
+        if (region->outdated < before) {
+            region->outdated = before;
+        }
+
+        if (region->crawled < before) {
+            set_complete(cat, region, 0);
+        }
+    }
+}
+
+
 /* The walk through the first of those that wait is over. */
 
 static void

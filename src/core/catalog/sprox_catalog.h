@@ -164,7 +164,10 @@ int sprox_etag_strong(sprox_str_t etag);
  * What is known of a key is not believed any more until it is proved by a
  * request that was sent at `when` (milliseconds) or later: get() and list()
  * tell it as doubted, and put() does not take another version of an earlier
- * proof.  SPROX_OK, or SPROX_NOT_FOUND.
+ * proof.  Of a key of a region of which nothing is known, that is known from
+ * then on: it is absent, and doubted.  When there is no room for that, or
+ * later needs its room, the region is not complete.  SPROX_OK, or
+ * SPROX_NOT_FOUND.
  */
 sprox_rc_t sprox_catalog_doubt_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_str_t key, int64_t when);
@@ -172,7 +175,7 @@ sprox_rc_t sprox_catalog_doubt_locked(sprox_catalog_t *cat, uint32_t space,
 /*
  * Forgets what is known of a key.  An object that a region holds goes on to
  * be listed (that it is gone, an absent one or a sweep says): it is doubted,
- * and its headers are forgotten.  SPROX_OK, or SPROX_NOT_FOUND.
+ * and its headers are forgotten.  One whose absence is doubted stays so.  SPROX_OK, or SPROX_NOT_FOUND.
  */
 sprox_rc_t sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_str_t key);
@@ -208,9 +211,11 @@ typedef sprox_rc_t (*sprox_catalog_visit_pt)(void *data, sprox_str_t key,
     const sprox_object_t *object);
 
 /*
- * Lists a space: calls visit for each object that is there, in byte order.
- * With a delimiter, keys that have it behind the prefix are visited once for
- * all that share what comes before it, and jumped over, not walked.
+ * Lists a space: calls visit for each object that is there, or whose absence
+ * is doubted, in byte order.  With a delimiter, keys that have it behind the
+ * prefix are visited once for all that share what comes before it, and jumped
+ * over, not walked; where all that do are doubted, the first of them is
+ * visited instead.
  *
  * A return of visit other than SPROX_OK ends the step and is returned; that
  * item counts as not visited.  Looks at n records at most; absent ones are

@@ -82,6 +82,8 @@ sprox_region_owner(const sprox_region_node_t *region)
  *     covers it; returns whether it does.
  * sprox_region_let_go: the opposite; the record is then in no order.
  * sprox_region_overflow: what cover the key could not keep it.
+ * sprox_region_lost: of a key, what was told then is forgotten: only a crawl
+ *     that began later tells all.
  * sprox_region_outdated: a ban of that time over a prefix is lifted.
  * sprox_region_release: looks at n records of those that dropped regions
  *     held.  SPROX_AGAIN or SPROX_DONE.
@@ -97,6 +99,8 @@ int sprox_region_hold(sprox_catalog_t *cat, uint32_t ref);
 void sprox_region_let_go(sprox_catalog_t *cat, uint32_t ref);
 void sprox_region_overflow(sprox_catalog_t *cat, const sprox_space_t *space,
     sprox_str_t key);
+void sprox_region_lost(sprox_catalog_t *cat, const sprox_space_t *space,
+    sprox_str_t key, int64_t before);
 void sprox_region_outdated(sprox_catalog_t *cat, sprox_str_t name,
     sprox_str_t prefix, int64_t before);
 sprox_rc_t sprox_region_release(sprox_catalog_t *cat, size_t n);

@@ -145,6 +145,17 @@ sprox_record(sprox_catalog_t *cat, uint32_t ref)
 }
 
 
+/* Nothing is known of it, but that there may be something. */
+
+static inline int
+sprox_record_suspected(const sprox_record_t *record)
+{
+    return (~record->node.flags
+            & (SPROX_RECORD_ABSENT | SPROX_RECORD_DOUBTED))
+           == 0;
+}
+
+
 /* Around each change, so that whoever comes next knows of one unfinished. */
 
 static inline void

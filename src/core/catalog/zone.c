@@ -286,6 +286,28 @@ sprox_zone_forget(sprox_catalog_t *cat, uint32_t ref)
 
 
 /*
+ * Where listings are to know that there may be something, they are not to be
+ * answered without that.
+ */
+
+static void
+evict(sprox_catalog_t *cat, uint32_t ref, uint32_t *hole)
+{
+    sprox_record_t  *record;
+
+    record = sprox_record(cat, ref);
+
+    if (sprox_record_suspected(record)) {
+        sprox_region_lost(cat, sprox_zone_space(cat, record->space),
+                          sprox_node_key(&record->node), record->proved);
+    }
+
+    drop(cat, ref, hole);
+    cat->evicted++;
+}
+
+
+/*
  * Evicts what lies behind a hole until it is large enough, or what may not
  * go lies there.
  */
@@ -319,8 +341,7 @@ widen(sprox_catalog_t *cat, const sprox_put_t *put, uint32_t hole,
             return;
         }
 
-        drop(cat, ref, &hole);
-        cat->evicted++;
+        evict(cat, ref, &hole);
     }
 }
 
@@ -351,8 +372,7 @@ take(sprox_catalog_t *cat, const sprox_put_t *put, uint32_t units,
             return 0;
         }
 
-        drop(cat, hole, &hole);
-        cat->evicted++;
+        evict(cat, hole, &hole);
 
         if (n >= EVICT_TRIES) {
             widen(cat, put, hole, units);

@@ -17,6 +17,7 @@
 #include "sprox_op.h"
 #include "sprox_range.h"
 #include "sprox_slice.h"
+#include "sprox_time.h"
 
 
 typedef struct ngx_http_sprox_origin_s   ngx_http_sprox_origin_t;

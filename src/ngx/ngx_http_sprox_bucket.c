@@ -213,7 +213,7 @@ ngx_http_sprox_bucket_known(ngx_http_sprox_ctx_t *ctx)
     }
 
     valid = object.absent ? ctx->policy.valid_missing : ctx->policy.valid;
-    age = ngx_http_sprox_now() - object.proved;
+    age = sprox_age(object.proved, ngx_http_sprox_now());
 
     if (valid != NGX_HTTP_SPROX_VALID_IMMUTABLE
         && (valid == 0 || age > (int64_t) valid * 1000))

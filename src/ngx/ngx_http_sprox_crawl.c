@@ -209,7 +209,8 @@ ngx_http_sprox_crawl_wanted(ngx_http_sprox_alias_t *alias,
     }
 
     if (alias->reload
-        && crawled + (int64_t) alias->reload * 1000 <= ngx_http_sprox_now())
+        && sprox_age(crawled, ngx_http_sprox_now())
+           >= (int64_t) alias->reload * 1000)
     {
         return NGX_OK;
     }

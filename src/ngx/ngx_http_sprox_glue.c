@@ -1,5 +1,5 @@
 /*
- * Where the core's words meet nginx's: memory and time.  The core takes
+ * Where the core's words meet nginx's: memory.  The core takes
  * memory through sprox_mem_t; here are the two kinds it is given, a pool
  * (freed with it) and the heap (freed one by one).
  */
@@ -56,15 +56,4 @@ static void
 ngx_http_sprox_heap_free(void *ctx, void *p)
 {
     ngx_free(p);
-}
-
-
-int64_t
-ngx_http_sprox_now(void)
-{
-    ngx_time_t  *tp;
-
-    tp = ngx_timeofday();
-
-    return (int64_t) tp->sec * 1000 + (int64_t) tp->msec;
 }

@@ -6,7 +6,7 @@
 #define _NGX_HTTP_SPROX_GLUE_H_INCLUDED_
 
 
-#include "ngx_http_sprox_compat.h"
+#include "ngx_http_sprox_clock.h"
 #include "sprox_base.h"
 #include "sprox_buf.h"
 
@@ -42,9 +42,6 @@ void ngx_http_sprox_mem_pool(sprox_mem_t *mem, ngx_pool_t *pool);
 
 /* malloc and free; for what must not wait for a pool to end. */
 extern const sprox_mem_t  ngx_http_sprox_mem_heap;
-
-/* Now, in milliseconds since 1970, from nginx's cached time. */
-int64_t ngx_http_sprox_now(void);
 
 
 #endif /* _NGX_HTTP_SPROX_GLUE_H_INCLUDED_ */

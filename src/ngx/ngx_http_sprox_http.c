@@ -131,7 +131,7 @@ ngx_http_sprox_http_begin(ngx_http_sprox_try_t *t)
 
     if (f->origin->dialect->build(&t->request, &f->addr, &f->req,
                                   ngx_http_sprox_cred_get(f->origin, f->log),
-                                  f->sent / 1000)
+                                  ngx_time())
         != SPROX_OK)
     {
         ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, 0,

@@ -209,7 +209,7 @@ ngx_http_sprox_stream_covered(ngx_http_sprox_stream_t *s)
     }
 
     reload = (int64_t) s->policy.reload * 1000;
-    age = ngx_http_sprox_now() - crawled;
+    age = sprox_age(crawled, ngx_http_sprox_now());
 
     /* of a bucket that a variable names, nobody else knows when it is due */
 

@@ -167,9 +167,9 @@ ngx_http_sprox_stream_age(ngx_http_sprox_stream_t *s)
     int64_t  now, sent;
 
     now = ngx_http_sprox_now();
-    sent = ngx_http_sprox_list_page_sent(s->entry.block);
+    sent = sprox_proof(ngx_http_sprox_list_page_sent(s->entry.block), now);
 
-    if (sent == 0 || sent > now
+    if (sent == 0
         || ngx_http_sprox_zone_banned_below(s->alias->origin,
                                             sprox_buf_get(&s->ask.bucket),
                                             sprox_buf_get(&s->ask.prefix),

@@ -187,7 +187,7 @@ ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o)
         return;
     }
 
-    age = ngx_http_sprox_now() - object.proved;
+    age = sprox_age(object.proved, ngx_http_sprox_now());
 
     /* proved for this read, by the probe of another worker */
 
@@ -403,7 +403,7 @@ ngx_http_sprox_object_stale(ngx_http_sprox_object_t *o)
         return NGX_DECLINED;
     }
 
-    age = ngx_http_sprox_now() - o->object.proved;
+    age = sprox_age(o->object.proved, ngx_http_sprox_now());
 
     if (age > ((int64_t) policy->valid + policy->stale) * 1000) {
         return NGX_DECLINED;

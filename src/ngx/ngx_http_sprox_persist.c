@@ -678,7 +678,6 @@ ngx_http_sprox_persist_last(ngx_http_sprox_persist_t *p)
 void
 ngx_http_sprox_persist_tell(void)
 {
-    struct timespec               ts;
     ngx_http_sprox_persist_sh_t  *sh;
 
     sh = ngx_http_sprox_persist.sh;
@@ -689,9 +688,7 @@ ngx_http_sprox_persist_tell(void)
 
     /* the cached time may be older than a proof of another worker's */
 
-    (void) clock_gettime(CLOCK_REALTIME, &ts);
-
-    sh->told = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    sh->told = ngx_http_sprox_now_exact();
 }
 
 

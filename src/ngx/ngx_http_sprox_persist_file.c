@@ -36,7 +36,6 @@
 #define NGX_HTTP_SPROX_PERSIST_TRIES    3
 
 
-static int64_t ngx_http_sprox_persist_now(void);
 static ngx_int_t ngx_http_sprox_persist_failed(
     ngx_http_sprox_persist_file_t *f, const char *failed);
 static ngx_int_t ngx_http_sprox_persist_head(
@@ -96,19 +95,6 @@ ngx_http_sprox_persist_file_init(ngx_http_sprox_persist_file_t *f,
 }
 
 
-/* Not nginx's cached time: it belongs to the event loop. */
-
-static int64_t
-ngx_http_sprox_persist_now(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_REALTIME, &ts);
-
-    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-
 static ngx_int_t
 ngx_http_sprox_persist_failed(ngx_http_sprox_persist_file_t *f,
     const char *failed)
@@ -148,7 +134,7 @@ ngx_http_sprox_persist_look(ngx_http_sprox_persist_file_t *f)
 
     ngx_http_sprox_persist_close(f);
 
-    f->begun = ngx_http_sprox_persist_now();
+    f->begun = ngx_http_sprox_now_exact();
 
     catalog = ngx_http_sprox_zone_lock();
     f->epoch = sprox_catalog_epoch_locked(catalog);
@@ -237,17 +223,17 @@ ngx_http_sprox_persist_load(ngx_http_sprox_persist_file_t *f)
         }
     }
 
-    until = ngx_http_sprox_persist_now() + NGX_HTTP_SPROX_PERSIST_STEP;
+    until = ngx_http_sprox_now_exact() + NGX_HTTP_SPROX_PERSIST_STEP;
 
     do {
         rc = ngx_http_sprox_persist_read(f);
-    } while (rc == NGX_AGAIN && ngx_http_sprox_persist_now() < until);
+    } while (rc == NGX_AGAIN && ngx_http_sprox_now_exact() < until);
 
     if (rc == NGX_DECLINED) {
         return ngx_http_sprox_persist_set_aside(f);
     }
 
-    f->took = (ngx_msec_t) (ngx_http_sprox_persist_now() - f->begun);
+    f->took = (ngx_msec_t) (ngx_http_sprox_now_exact() - f->begun);
 
     return rc;
 }
@@ -335,7 +321,7 @@ ngx_http_sprox_persist_import(ngx_http_sprox_persist_file_t *f)
     sprox_catalog_t          *catalog;
     sprox_snapshot_import_t   how;
 
-    how.now = ngx_http_sprox_persist_now();
+    how.now = ngx_http_sprox_now_exact();
     how.wanted = ngx_http_sprox_persist_wanted;
     how.data = f->mcf;
     how.doubted = f->doubted;
@@ -390,7 +376,7 @@ ngx_http_sprox_persist_create(ngx_http_sprox_persist_file_t *f)
 
     ngx_http_sprox_persist_close(f);
 
-    f->begun = ngx_http_sprox_persist_now();
+    f->begun = ngx_http_sprox_now_exact();
 
     rc = ngx_http_sprox_persist_temp(f);
 
@@ -524,7 +510,7 @@ ngx_http_sprox_persist_save(ngx_http_sprox_persist_file_t *f)
     sprox_rc_t        rc;
     sprox_catalog_t  *catalog;
 
-    until = ngx_http_sprox_persist_now() + NGX_HTTP_SPROX_PERSIST_STEP;
+    until = ngx_http_sprox_now_exact() + NGX_HTTP_SPROX_PERSIST_STEP;
 
     do {
         catalog = ngx_http_sprox_zone_lock();
@@ -553,7 +539,7 @@ ngx_http_sprox_persist_save(ngx_http_sprox_persist_file_t *f)
             return ngx_http_sprox_persist_finish(f);
         }
 
-    } while (ngx_http_sprox_persist_now() < until);
+    } while (ngx_http_sprox_now_exact() < until);
 
     return NGX_AGAIN;
 }
@@ -647,7 +633,7 @@ ngx_http_sprox_persist_finish(ngx_http_sprox_persist_file_t *f)
         (void) ngx_close_file(fd);
     }
 
-    f->took = (ngx_msec_t) (ngx_http_sprox_persist_now() - f->begun);
+    f->took = (ngx_msec_t) (ngx_http_sprox_now_exact() - f->begun);
 
     return NGX_OK;
 }

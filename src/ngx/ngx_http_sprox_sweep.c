@@ -370,18 +370,26 @@ ngx_http_sprox_sweep_match(void *data, sprox_str_t key, sprox_str_t block)
 {
     ngx_http_sprox_sought_t *sought = data;
 
+    int64_t             proved;
     sprox_slice_meta_t  meta;
 
     if (sprox_str_starts(key, sought->pages)) {
-        return ngx_http_sprox_list_page_sent(block) < sought->time;
+        proved = ngx_http_sprox_list_page_sent(block);
+
+        return sprox_proof(proved, ngx_http_sprox_now_exact()) < sought->time;
     }
 
     if (!sprox_str_starts(key, sought->slices)) {
         return 0;
     }
 
-    return sprox_slice_meta_read(block, &meta) != SPROX_OK
-           || meta.object.proved < sought->time;
+    if (sprox_slice_meta_read(block, &meta) != SPROX_OK) {
+        return 1;
+    }
+
+    proved = meta.object.proved;
+
+    return sprox_proof(proved, ngx_http_sprox_now_exact()) < sought->time;
 }
 
 

@@ -28,6 +28,7 @@
 typedef struct {
     sprox_catalog_t              *catalog;
     size_t                        size;
+    ngx_http_sprox_clock_t        clock;
     ngx_http_sprox_persist_sh_t   persist;
 } ngx_http_sprox_zone_sh_t;
 
@@ -54,6 +55,7 @@ typedef u_char  ngx_http_sprox_store_t[SPROX_MD5_LEN];
 
 static ngx_int_t ngx_http_sprox_zone_init(ngx_shm_zone_t *shm_zone,
     void *data);
+static ngx_http_sprox_clock_t *ngx_http_sprox_zone_clock(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_sprox_zone_store(ngx_http_sprox_origin_t *origin,
     u_char *digest);
 static sprox_rc_t ngx_http_sprox_zone_space_locked(
@@ -174,10 +176,37 @@ ngx_http_sprox_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_ERROR;
     }
 
+    ngx_http_sprox_clock_init(&sh->clock,
+                          ngx_http_sprox_zone_clock(zone->cycle->old_cycle));
+
     shpool->data = sh;
     zone->sh = sh;
 
     return NGX_OK;
+}
+
+
+/* That of another cycle, whose zone may be another one; or NULL. */
+
+static ngx_http_sprox_clock_t *
+ngx_http_sprox_zone_clock(ngx_cycle_t *cycle)
+{
+    ngx_http_sprox_zone_t       *zone;
+    ngx_http_sprox_main_conf_t  *mcf;
+
+    if (cycle == NULL || cycle->conf_ctx == NULL) {
+        return NULL;
+    }
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_sprox_module);
+
+    if (mcf == NULL || mcf->catalog_zone == NULL) {
+        return NULL;
+    }
+
+    zone = mcf->catalog_zone->data;
+
+    return zone->sh ? &zone->sh->clock : NULL;
 }
 
 
@@ -189,6 +218,7 @@ ngx_http_sprox_zone_start(ngx_cycle_t *cycle, ngx_http_sprox_main_conf_t *mcf)
     ngx_http_sprox_origin_t  **origin;
 
     ngx_http_sprox_zone = NULL;
+    ngx_http_sprox_clock_use(NULL);
 
     if (mcf->catalog_zone == NULL) {
         return NGX_OK;
@@ -214,6 +244,7 @@ ngx_http_sprox_zone_start(ngx_cycle_t *cycle, ngx_http_sprox_main_conf_t *mcf)
 
     ngx_http_sprox_stores = stores;
     ngx_http_sprox_zone = mcf->catalog_zone->data;
+    ngx_http_sprox_clock_use(&ngx_http_sprox_zone->sh->clock);
 
     return NGX_OK;
 }
@@ -555,6 +586,8 @@ ngx_http_sprox_zone_banned(ngx_http_sprox_origin_t *origin,
     {
         return 0;
     }
+
+    proved = sprox_proof(proved, ngx_http_sprox_now_exact());
 
     banned = sprox_catalog_banned_locked(ngx_http_sprox_zone_lock(), name, key,
                                          proved);

@@ -189,6 +189,37 @@ test_bans(void **state)
 }
 
 
+/* Of a clock that was ahead: it is one of now, and no later. */
+
+static void
+test_bans_of_the_future(void **state)
+{
+    sprox_object_t    o;
+    sprox_catalog_t  *a, *b;
+
+    (void) state;
+
+    a = make(SIZE);
+    b = make(SIZE);
+
+    ban(a, "s", "a/", NOW + 5000);
+    put_keys(b, "s", "a/", 1, NOW - 1);
+
+    save(a, ALL);
+    load_all(b);
+
+    assert_int_equal(sprox_catalog_get_locked(b, space(b, "s"), S("a/00000"),
+                                              &o, buf), SPROX_NOT_FOUND);
+
+    put_keys(b, "s", "a/", 1, NOW);
+    assert_int_equal(sprox_catalog_get_locked(b, space(b, "s"), S("a/00000"),
+                                              &o, buf), SPROX_OK);
+
+    free(a);
+    free(b);
+}
+
+
 static void
 test_bans_of_a_live_catalog(void **state)
 {
@@ -687,6 +718,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         test(test_bans),
+        test(test_bans_of_the_future),
         test(test_bans_of_a_live_catalog),
         test(test_regions),
         test(test_owners),

@@ -215,6 +215,39 @@ test_write(void **state)
 }
 
 
+/* What is known is never younger than just now, nor of the future. */
+
+static void
+test_age(void **state)
+{
+    size_t  i;
+
+    static const struct {
+        int64_t  proved;
+        int64_t  proof;
+        int64_t  age;
+    } cases[] = {
+        { 0, 0, 1000000 },
+        { -5, -5, 1000005 },
+        { 1, 1, 999999 },
+        { 999999, 999999, 1 },
+        { 1000000, 1000000, 0 },
+        { 1000001, 0, 0 },
+        { 1000000 + SPROX_TURN, 0, 0 },
+        { 1000001 + SPROX_TURN, 0, 1000000 },
+        { INT64_MAX, 0, 1000000 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(sprox_proof(cases[i].proved, 1000000),
+                         cases[i].proof);
+        assert_int_equal(sprox_age(cases[i].proved, 1000000), cases[i].age);
+    }
+}
+
+
 int
 main(void)
 {
@@ -223,7 +256,8 @@ main(void)
         cmocka_unit_test(test_iso),
         cmocka_unit_test(test_amz),
         cmocka_unit_test(test_all_days),
-        cmocka_unit_test(test_write)
+        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_age)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

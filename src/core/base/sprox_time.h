@@ -37,4 +37,20 @@ void sprox_time_iso(int64_t msec, uint8_t *out);
 void sprox_time_amz(int64_t sec, uint8_t *out);
 
 
+/*
+ * When something was proved, or 0: what lies in the future was proved by a
+ * clock that was ahead, and nobody knows when.  Milliseconds.
+ */
+int64_t sprox_proof(int64_t proved, int64_t now);
+
+/*
+ * How long ago it was proved, in milliseconds, never less than 0; the whole
+ * of now where nobody knows.  That now is the beginning of a process's turn,
+ * and another one may be SPROX_TURN further: then it is 0.
+ */
+#define SPROX_TURN              5000
+
+int64_t sprox_age(int64_t proved, int64_t now);
+
+
 #endif /* SPROX_TIME_H */

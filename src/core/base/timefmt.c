@@ -544,3 +544,21 @@ sprox_time_amz(int64_t sec, uint8_t *out)
     p = sprox_time_put(p, t.sec, 2);
     *p = 'Z';
 }
+
+
+int64_t
+sprox_proof(int64_t proved, int64_t now)
+{
+    return proved > now ? 0 : proved;
+}
+
+
+int64_t
+sprox_age(int64_t proved, int64_t now)
+{
+    if (proved > now && proved <= now + SPROX_TURN) {
+        return 0;
+    }
+
+    return now - sprox_proof(proved, now);
+}

@@ -21,13 +21,19 @@ typedef struct {
 } opened_t;
 
 
+/* A ban of a clock that was ahead must not meet what is proved from now on. */
+
 static void
-import_ban(sprox_snapshot_reader_t *r, sprox_catalog_t *cat)
+import_ban(sprox_snapshot_reader_t *r, sprox_catalog_t *cat, int64_t now)
 {
     uint64_t     id;
     sprox_ban_t  ban;
 
     (void) sprox_snapshot_next_ban(r, &ban);
+
+    if (ban.time > now) {
+        ban.time = now;
+    }
 
     /* one that is there already may be somebody's, who ends it by its id */
 
@@ -302,7 +308,7 @@ sprox_snapshot_import_locked(sprox_snapshot_reader_t *r, sprox_catalog_t *cat,
         switch (r->type) {
 
         case SPROX_SNAPSHOT_BANS:
-            import_ban(r, cat);
+            import_ban(r, cat, how->now);
             break;
 
         case SPROX_SNAPSHOT_REGIONS:

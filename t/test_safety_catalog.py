@@ -174,7 +174,7 @@ def test_certificates_that_somebody_made_up_drive_out_none(
     (nginx.dir / "token").write_text(TOKEN)
     os.chmod(nginx.dir / "token", 0o600)
     nginx.start()
-    sender = Sender(nginx, headers={"x-amz-sns-message-type": "Notification"})
+    sender = Sender(nginx, headers=sns.HEADERS)
     good = topic.notification(records(created("bucket", "key", obj)))
     assert sender.post(good)[0] == 200
 

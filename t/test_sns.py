@@ -37,7 +37,7 @@ def sprox(make_nginx, origin, topic):
         os.chmod(nginx.dir / "token", 0o600)
         nginx.start()
         nginx.sender = Sender(nginx, headers={
-            "x-amz-sns-message-type": "Notification",
+            **sns.HEADERS,
             "Content-Type": "text/plain; charset=UTF-8"})
         assert nginx.get("/bucket/key").body == b"old"
         return nginx
@@ -211,28 +211,79 @@ def test_a_confirmation_that_fails(sprox, topic):
     assert message["Token"] not in nginx.log()
 
 
-@pytest.mark.parametrize("how", ["error", "redirect", "large", "other"])
-def test_a_certificate_that_cannot_be_had(sprox, origin, topic, how, pki):
+PATH = "/SimpleNotificationService-0123.pem"
+
+
+@pytest.mark.parametrize("how", ["error", "redirect"])
+def test_a_certificate_that_cannot_be_had(sprox, origin, topic, how):
     nginx = sprox()
     new = origin.put("bucket", "key", b"new!")
-    path = "/SimpleNotificationService-0123.pem"
-    pem = topic.signer.cert.read_bytes()
-    topic.server.script(path=path, **{
+    topic.server.script(path=PATH, **{
         "error": {"status": 404},
         "redirect": {"status": 301, "headers": {
-            "Location": f"https://s3.eu-west-1.amazonaws.com{path}"}},
-        "large": {"status": 200, "body": b"x" * 70000 + pem},
-        "other": {"status": 200, "body": b"<html>"},
+            "Location": f"https://s3.eu-west-1.amazonaws.com{PATH}"}},
     }[how])
     message = topic.notification(records(created("bucket", "key", new)))
-    assert nginx.sender.post(message)[0] == (
-        503 if how in ("error", "redirect") else 403)
+    assert nginx.sender.post(message)[0] == 503
     assert nginx.get("/bucket/key").body == b"old"
     assert topic.journal.count() == 1
-    if how in ("error", "redirect"):
-        topic.serve()
-        assert nginx.sender.post(message)[0] == 200
-        assert nginx.get("/bucket/key").body == b"new!"
+    topic.serve()
+    assert nginx.sender.post(message)[0] == 200
+    assert nginx.get("/bucket/key").body == b"new!"
+
+
+@pytest.mark.parametrize("how", ["large", "other", "cut", "weak"])
+def test_a_certificate_that_is_none(sprox, origin, topic, how, pki):
+    """It is asked for again, but not by each message that comes."""
+    nginx = sprox()
+    new = origin.put("bucket", "key", b"new!")
+    pem = topic.signer.cert.read_bytes()
+    topic.server.script(path=PATH, status=200, body={
+        "large": b"x" * 70000 + pem,
+        "other": b"<html>",
+        "cut": pem[:len(pem) // 2],
+        "weak": pki.good.cert.read_bytes(),     # of an elliptic curve
+    }[how])
+    message = topic.notification(records(created("bucket", "key", new)))
+    status, answer = nginx.sender.post(message)
+    assert status == 503
+    assert "cannot be checked: the certificate" in answer["message"]
+    asked, = topic.journal.requests()
+    topic.serve()
+    assert nginx.sender.post(message)[0] == 503     # it is not yet time
+    assert topic.journal.count() == 1
+    nginx.wait(lambda: nginx.sender.post(message)[0] == 200, 10,
+               "to have asked again")
+    assert nginx.get("/bucket/key").body == b"new!"
+    _, again = topic.journal.requests()
+    assert again.started - asked.started > 0.95
+
+    # and kept, as any that is good
+    gone = topic.notification(records(removed("bucket", "key")))
+    assert nginx.sender.post(gone)[0] == 200
+    assert topic.journal.count() == 2
+
+
+@pytest.mark.parametrize("arn", [None, sns.TOPIC + "x", ""])
+def test_a_topic_of_others_is_refused_unread(sprox, topic, arn):
+    nginx = sprox()
+    headers = {"x-amz-sns-message-type": "Notification"}
+    if arn is not None:
+        headers["x-amz-sns-topic-arn"] = arn
+    status, answer = Sender(nginx, headers=headers).post(b"no JSON")
+    assert status == 403
+    assert "listens to the topic in its header" in answer["message"]
+    assert nginx.metrics().sum("sprox_events_total", result="bad") == 1
+
+
+def test_what_nobody_vouches_for_is_small(sprox):
+    nginx = sprox()
+    limit = 300 * 1024
+    status, answer = nginx.sender.post(b" " * (limit + 1))
+    assert (status, answer["message"]) == (413, "the message is too large")
+    assert nginx.sender.post(b" " * limit)[0] == 400
+    known = Sender(nginx, headers={"Authorization": f"Bearer {TOKEN}"})
+    assert known.post(b" " * (limit + 1))[0] == 400
 
 
 def test_a_server_that_is_not_trusted(sprox, origin, topic, pki):

@@ -16,6 +16,7 @@
 #include "sprox_metric.h"
 #include "sprox_op.h"
 #include "sprox_range.h"
+#include "sprox_reach.h"
 #include "sprox_slice.h"
 #include "sprox_time.h"
 
@@ -119,6 +120,7 @@ struct ngx_http_sprox_alias_s {
     ngx_http_sprox_alias_t   *outer;         /* whose crawl covers this one's,
                                                 see _crawl.h; NULL: none */
     ngx_uint_t                index;         /* row in the metrics */
+    ngx_uint_t                rank;          /* 0: the most specific */
     ngx_str_t                 file;          /* where it was written */
     ngx_uint_t                line;
     unsigned                  crawl:1;       /* some location wants its region
@@ -161,6 +163,8 @@ struct ngx_http_sprox_origin_s {
     ngx_thread_pool_t        *thread_pool;
 
     ngx_uint_t                index;         /* row in the metrics */
+    sprox_reach_t            *reach;         /* its aliases, see _reach.h */
+    ngx_uint_t                nreach;
     ngx_str_t                 file;
     ngx_uint_t                line;
     unsigned                  used:1;        /* some alias targets it */

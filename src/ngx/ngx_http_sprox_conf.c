@@ -24,6 +24,7 @@
 #include "ngx_http_sprox_persist.h"
 #include "ngx_http_sprox_temp.h"
 #include "ngx_http_sprox_tier.h"
+#include "ngx_http_sprox_reach.h"
 #include "ngx_http_sprox_warm.h"
 #include "ngx_http_sprox_zone.h"
 
@@ -248,6 +249,7 @@ ngx_http_sprox_postconfiguration(ngx_conf_t *cf)
     }
 
     if (ngx_http_sprox_conf_aliases(cf, mcf) != NGX_OK
+        || ngx_http_sprox_reach_init(cf, mcf) != NGX_OK
         || ngx_http_sprox_conf_events(cf, mcf) != NGX_OK
         || ngx_http_sprox_conf_tokens(cf, mcf) != NGX_OK
         || ngx_http_sprox_conf_caches(cf, scf) != NGX_OK

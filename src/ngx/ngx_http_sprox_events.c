@@ -11,15 +11,21 @@
  *               +---------+
  *          the answer is older than the event
  *
+ * A message of many events is applied in steps: all such of a worker stand
+ * in a line, and each turn of the event loop is one step of the first.
+ *
  * A check is a probe like any other: who reads the object meanwhile joins
  * it, and one suffices for many events of a key.  How many are under way in
  * a worker is bounded, the others wait in the order in which they came.
+ * After one that failed the object stays in doubt; who needs to know asks
+ * for another.
  */
 
 #include "ngx_http_sprox_events_private.h"
 #include "ngx_http_sprox_conf.h"
 #include "ngx_http_sprox_fill.h"
 #include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_reach.h"
 #include "ngx_http_sprox_warm.h"
 #include "ngx_http_sprox_zone.h"
 
@@ -34,6 +40,22 @@
 
 /* Probes that others began before the event settle nothing. */
 #define NGX_HTTP_SPROX_CHECK_TRIES   5
+
+/* So many are applied at once, and so many in one turn of the event loop. */
+#define NGX_HTTP_SPROX_EVENTS_FEW    8
+#define NGX_HTTP_SPROX_EVENTS_STEP   64
+
+/*
+ * While messages are applied there is a timer, which keeps a worker that is
+ * to exit; in ms.  A turn never takes that long.
+ */
+#define NGX_HTTP_SPROX_EVENTS_GUARD  60000
+
+/*
+ * Another check begins so much later, in ms: the answer to what its caller
+ * asks the store for may settle it.
+ */
+#define NGX_HTTP_SPROX_RECHECK_DELAY 1000
 
 
 typedef struct {
@@ -51,29 +73,47 @@ typedef struct {
 } ngx_http_sprox_check_t;
 
 
+/* A check without a message. */
+
+typedef struct {
+    ngx_pool_t                    *pool;
+    ngx_http_sprox_events_t        events;
+    ngx_http_sprox_check_t         check;
+    sprox_event_t                  event;
+} ngx_http_sprox_recheck_t;
+
+
+static ngx_int_t ngx_http_sprox_events_step(ngx_http_sprox_events_t *events,
+    size_t n);
+static void ngx_http_sprox_events_turn(ngx_event_t *ev);
 static ngx_int_t ngx_http_sprox_events_event(ngx_http_sprox_events_t *events,
     const sprox_event_t *e);
 static ngx_uint_t ngx_http_sprox_events_concerns(
-    ngx_http_sprox_events_t *events, ngx_http_sprox_main_conf_t *mcf,
-    ngx_http_sprox_origin_t *origin, const sprox_event_t *e);
+    ngx_http_sprox_events_t *events, ngx_http_sprox_origin_t *origin,
+    const sprox_event_t *e);
 static sprox_rc_t ngx_http_sprox_events_put(ngx_http_sprox_events_t *events,
     ngx_http_sprox_origin_t *origin, const sprox_event_t *e);
 static void ngx_http_sprox_check_begin(ngx_event_t *ev);
 static void ngx_http_sprox_check_wait(ngx_http_sprox_check_t *check);
 static void ngx_http_sprox_check_next(void);
+static void ngx_http_sprox_check_turn(ngx_event_t *ev);
 static ngx_int_t ngx_http_sprox_check_start(ngx_http_sprox_check_t *check);
 static void ngx_http_sprox_check_probed(ngx_event_t *ev);
 static void ngx_http_sprox_check_stop(ngx_http_sprox_check_t *check);
 static void ngx_http_sprox_check_done(ngx_http_sprox_check_t *check,
     ngx_http_sprox_event_result_e result);
+static void ngx_http_sprox_recheck_done(void *data);
 static void ngx_http_sprox_events_count(ngx_http_sprox_events_t *events,
     const sprox_event_t *e, ngx_http_sprox_event_result_e result);
 
 
 /* Of this worker. */
-static ngx_uint_t   ngx_http_sprox_checks;
-static ngx_queue_t  ngx_http_sprox_check_line;
-static ngx_uint_t   ngx_http_sprox_check_busy;    /* next() is under way */
+static ngx_queue_t                ngx_http_sprox_events_line;
+static ngx_event_t                ngx_http_sprox_events_next;
+static ngx_uint_t                 ngx_http_sprox_checks;
+static ngx_queue_t                ngx_http_sprox_check_line;
+static ngx_event_t                ngx_http_sprox_check_event;
+static ngx_http_sprox_recheck_t  *ngx_http_sprox_recheck;  /* under way */
 
 
 ngx_int_t
@@ -81,7 +121,15 @@ ngx_http_sprox_events_start(ngx_cycle_t *cycle,
     ngx_http_sprox_main_conf_t *mcf)
 {
     ngx_http_sprox_checks = 0;
+    ngx_http_sprox_recheck = NULL;
     ngx_queue_init(&ngx_http_sprox_check_line);
+    ngx_queue_init(&ngx_http_sprox_events_line);
+
+    ngx_http_sprox_check_event.handler = ngx_http_sprox_check_turn;
+    ngx_http_sprox_check_event.log = cycle->log;
+
+    ngx_http_sprox_events_next.handler = ngx_http_sprox_events_turn;
+    ngx_http_sprox_events_next.log = cycle->log;
 
     ngx_http_sprox_sns_init();
 
@@ -92,9 +140,11 @@ ngx_http_sprox_events_start(ngx_cycle_t *cycle,
 ngx_int_t
 ngx_http_sprox_events_apply(ngx_http_sprox_events_t *events)
 {
-    size_t  i;
+    ngx_int_t  rc;
 
     events->spare = NULL;
+    events->next = 0;
+    events->waiting = 0;
     ngx_queue_init(&events->checks);
     ngx_memzero(events->n, sizeof(events->n));
 
@@ -107,13 +157,49 @@ ngx_http_sprox_events_apply(ngx_http_sprox_events_t *events)
 
     events->when = ngx_http_sprox_now() + 1;
 
-    for (i = 0; i < events->doc->nevents; i++) {
-        if (ngx_http_sprox_events_event(events, &events->doc->events[i])
+    if (events->doc->nevents > NGX_HTTP_SPROX_EVENTS_FEW) {
+        events->waiting = 1;
+        ngx_queue_insert_tail(&ngx_http_sprox_events_line, &events->line);
+
+        ngx_add_timer(&ngx_http_sprox_events_next,
+                      NGX_HTTP_SPROX_EVENTS_GUARD);
+        ngx_post_event(&ngx_http_sprox_events_next, &ngx_posted_next_events);
+
+        return NGX_AGAIN;
+    }
+
+    rc = ngx_http_sprox_events_step(events, NGX_HTTP_SPROX_EVENTS_FEW);
+
+    if (rc == NGX_ERROR) {
+        ngx_http_sprox_events_cancel(events);
+    }
+
+    return rc;
+}
+
+
+/*
+ * NGX_OK: that was all; NGX_BUSY: there are more; NGX_AGAIN: there are none,
+ * but checks have begun; NGX_ERROR (memory).
+ */
+
+static ngx_int_t
+ngx_http_sprox_events_step(ngx_http_sprox_events_t *events, size_t n)
+{
+    const sprox_event_doc_t  *doc;
+
+    doc = events->doc;
+
+    for ( /* void */ ; n && events->next < doc->nevents; n--) {
+        if (ngx_http_sprox_events_event(events, &doc->events[events->next++])
             != NGX_OK)
         {
-            ngx_http_sprox_events_cancel(events);
             return NGX_ERROR;
         }
+    }
+
+    if (events->next < doc->nevents) {
+        return NGX_BUSY;
     }
 
     if (ngx_queue_empty(&events->checks)) {
@@ -127,6 +213,56 @@ ngx_http_sprox_events_apply(ngx_http_sprox_events_t *events)
     ngx_add_timer(&events->event, NGX_HTTP_SPROX_CHECK_DELAY);
 
     return NGX_AGAIN;
+}
+
+
+/* A step of the message that has waited longest. */
+
+static void
+ngx_http_sprox_events_turn(ngx_event_t *ev)
+{
+    ngx_int_t                 rc;
+    ngx_queue_t              *q;
+    ngx_http_sprox_events_t  *events;
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    if (ngx_queue_empty(&ngx_http_sprox_events_line)) {
+        return;
+    }
+
+    q = ngx_queue_head(&ngx_http_sprox_events_line);
+    events = ngx_queue_data(q, ngx_http_sprox_events_t, line);
+
+    ngx_queue_remove(q);
+    events->waiting = 0;
+
+    rc = ngx_http_sprox_events_step(events, NGX_HTTP_SPROX_EVENTS_STEP);
+
+    if (rc == NGX_BUSY) {
+        events->waiting = 1;
+        ngx_queue_insert_tail(&ngx_http_sprox_events_line, q);
+
+    } else if (rc == NGX_ERROR) {
+
+        /* who sent it is to send it again */
+
+        ngx_http_sprox_events_cancel(events);
+        ngx_http_sprox_events_count(events,
+                                    &events->doc->events[events->next - 1],
+                                    NGX_HTTP_SPROX_EVENT_FAILED);
+    }
+
+    if (rc == NGX_OK || rc == NGX_ERROR) {
+        events->done(events->data);
+    }
+
+    if (!ngx_queue_empty(&ngx_http_sprox_events_line)) {
+        ngx_add_timer(ev, NGX_HTTP_SPROX_EVENTS_GUARD);
+        ngx_post_event(ev, &ngx_posted_next_events);
+    }
 }
 
 
@@ -146,7 +282,7 @@ ngx_http_sprox_events_event(ngx_http_sprox_events_t *events,
     for (i = 0; i < mcf->origins.nelts; i++) {
 
         if (e->kind == SPROX_EVENT_IGNORED
-            || !ngx_http_sprox_events_concerns(events, mcf, origin[i], e))
+            || !ngx_http_sprox_events_concerns(events, origin[i], e))
         {
             continue;
         }
@@ -191,11 +327,9 @@ ngx_http_sprox_events_event(ngx_http_sprox_events_t *events,
 
 static ngx_uint_t
 ngx_http_sprox_events_concerns(ngx_http_sprox_events_t *events,
-    ngx_http_sprox_main_conf_t *mcf, ngx_http_sprox_origin_t *origin,
-    const sprox_event_t *e)
+    ngx_http_sprox_origin_t *origin, const sprox_event_t *e)
 {
-    ngx_uint_t                i, gcs;
-    ngx_http_sprox_alias_t  **alias;
+    ngx_uint_t  gcs;
 
     if (events->origin) {
 
@@ -212,18 +346,8 @@ ngx_http_sprox_events_concerns(ngx_http_sprox_events_t *events,
         }
     }
 
-    alias = mcf->aliases.elts;
-
-    for (i = 0; i < mcf->aliases.nelts; i++) {
-
-        if (alias[i]->origin == origin
-            && sprox_alias_reaches(&alias[i]->map, e->bucket, e->key))
-        {
-            return origin->dialect->bucket_valid(e->bucket);
-        }
-    }
-
-    return 0;
+    return ngx_http_sprox_reach(origin, e->bucket, e->key, 0)
+           && origin->dialect->bucket_valid(e->bucket);
 }
 
 
@@ -294,19 +418,25 @@ ngx_http_sprox_check_wait(ngx_http_sprox_check_t *check)
 }
 
 
-/* Begins what there is room for.  Whatever ends calls it again. */
+/*
+ * Whatever ends, or stands in the line, calls it.  Not in its turn: what ends
+ * tells others, who may end as well.
+ */
 
 static void
 ngx_http_sprox_check_next(void)
 {
+    ngx_post_event(&ngx_http_sprox_check_event, &ngx_posted_events);
+}
+
+
+/* Begins what there is room for. */
+
+static void
+ngx_http_sprox_check_turn(ngx_event_t *ev)
+{
     ngx_queue_t             *q;
     ngx_http_sprox_check_t  *check;
-
-    if (ngx_http_sprox_check_busy) {
-        return;
-    }
-
-    ngx_http_sprox_check_busy = 1;
 
     while (ngx_http_sprox_checks < NGX_HTTP_SPROX_CHECKS_MAX
            && !ngx_queue_empty(&ngx_http_sprox_check_line))
@@ -331,8 +461,6 @@ ngx_http_sprox_check_next(void)
             ngx_http_sprox_check_done(check, NGX_HTTP_SPROX_EVENT_FAILED);
         }
     }
-
-    ngx_http_sprox_check_busy = 0;
 }
 
 
@@ -458,6 +586,11 @@ ngx_http_sprox_events_cancel(ngx_http_sprox_events_t *events)
     ngx_queue_t             *q;
     ngx_http_sprox_check_t  *check;
 
+    if (events->waiting) {
+        events->waiting = 0;
+        ngx_queue_remove(&events->line);
+    }
+
     if (events->event.timer_set) {
         ngx_del_timer(&events->event);
     }
@@ -474,10 +607,93 @@ ngx_http_sprox_events_cancel(ngx_http_sprox_events_t *events)
 }
 
 
+/*
+ * Without a bound on how old the answer may be: the doubt itself has it, and
+ * is not to be put off to now.
+ */
+
+void
+ngx_http_sprox_events_recheck(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t key)
+{
+    ngx_pool_t                *pool;
+    sprox_mem_t                mem;
+    ngx_event_t               *ev;
+    ngx_http_sprox_recheck_t  *recheck;
+
+    if (ngx_http_sprox_recheck || ngx_exiting) {
+        return;
+    }
+
+    pool = ngx_create_pool(2048, ngx_cycle->log);
+    if (pool == NULL) {
+        return;
+    }
+
+    ngx_http_sprox_mem_pool(&mem, pool);
+
+    recheck = ngx_pcalloc(pool, sizeof(ngx_http_sprox_recheck_t));
+
+    if (recheck == NULL) {
+        ngx_destroy_pool(pool);
+        return;
+    }
+
+    recheck->pool = pool;
+
+    recheck->event.kind = SPROX_EVENT_CHECK;
+    recheck->event.time = -1;
+    recheck->event.bucket = sprox_str_dup(&mem, bucket);
+    recheck->event.key = sprox_str_dup(&mem, key);
+
+    if (recheck->event.bucket.data == NULL
+        || recheck->event.key.data == NULL)
+    {
+        ngx_destroy_pool(pool);
+        return;
+    }
+
+    recheck->check.events = &recheck->events;
+    recheck->check.event = &recheck->event;
+    recheck->check.origin = origin;
+
+    recheck->events.pool = pool;
+    recheck->events.done = ngx_http_sprox_recheck_done;
+    recheck->events.data = recheck;
+    recheck->events.quiet = 1;
+
+    ngx_queue_init(&recheck->events.checks);
+    ngx_queue_insert_tail(&recheck->events.checks, &recheck->check.queue);
+
+    ev = &recheck->events.event;
+    ev->handler = ngx_http_sprox_check_begin;
+    ev->data = &recheck->events;
+    ev->log = ngx_cycle->log;
+    ev->cancelable = 1;
+
+    ngx_http_sprox_recheck = recheck;
+
+    ngx_add_timer(ev, NGX_HTTP_SPROX_RECHECK_DELAY);
+}
+
+
+static void
+ngx_http_sprox_recheck_done(void *data)
+{
+    ngx_http_sprox_recheck_t *recheck = data;
+
+    ngx_http_sprox_recheck = NULL;
+    ngx_destroy_pool(recheck->pool);
+}
+
+
 static void
 ngx_http_sprox_events_count(ngx_http_sprox_events_t *events,
     const sprox_event_t *e, ngx_http_sprox_event_result_e result)
 {
     events->n[result]++;
-    ngx_http_sprox_count_event(e->sender, result);
+
+    if (!events->quiet) {
+        ngx_http_sprox_count_event(e->sender, result);
+    }
 }

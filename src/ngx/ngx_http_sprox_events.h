@@ -63,22 +63,34 @@ typedef struct {
 
     /* private */
     int64_t                     when;
+    size_t                      next;    /* of doc->events */
+    ngx_queue_t                 line;    /* waits to be applied */
     ngx_queue_t                 checks;
     void                       *spare;   /* a check that was not needed */
     ngx_event_t                 event;
+    unsigned                    waiting:1;
+    unsigned                    quiet:1; /* no message: it is not counted */
 } ngx_http_sprox_events_t;
 
 
 /*
- * Applies what can be applied at once.  NGX_OK: that was all; NGX_AGAIN:
- * done(data) will be called, from the event loop, when the store was asked
- * for the rest; NGX_ERROR: memory, and a part may have been applied: nothing
- * is called.
+ * Applies a few at once, and many in steps.  NGX_OK: that was all; NGX_AGAIN:
+ * done(data) will be called, from the event loop, when all are applied and
+ * the store was asked for what needs it; NGX_ERROR: memory, and a part may
+ * have been applied: nothing is called.
  */
 ngx_int_t ngx_http_sprox_events_apply(ngx_http_sprox_events_t *events);
 
 /* done() will not be called; what is in doubt stays so. */
 void ngx_http_sprox_events_cancel(ngx_http_sprox_events_t *events);
+
+/*
+ * An object is in doubt, since an event that could not be settled, and that
+ * keeps others from what they want: the store is asked for it, soon and once
+ * at a time.
+ */
+void ngx_http_sprox_events_recheck(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t key);
 
 /* A worker begins: after all that events need. */
 ngx_int_t ngx_http_sprox_events_start(ngx_cycle_t *cycle,

@@ -13,6 +13,13 @@
 #include "ngx_http_sprox_metrics.h"
 
 
+/*
+ * Without a token: SNS's messages have 256 KiB at most, and some room for
+ * what is escaped in them.
+ */
+#define NGX_HTTP_SPROX_POST_SIGNED  (300 * 1024)
+
+
 typedef struct {
     ngx_http_request_t       *request;
     sprox_event_doc_t         doc;
@@ -26,12 +33,16 @@ typedef struct {
 } ngx_http_sprox_post_t;
 
 
+static ngx_table_elt_t *ngx_http_sprox_post_header(ngx_http_request_t *r,
+    sprox_str_t name);
+static ngx_uint_t ngx_http_sprox_post_topic(ngx_http_request_t *r);
 static ngx_int_t ngx_http_sprox_post_origin(ngx_http_request_t *r,
     ngx_http_sprox_origin_t **origin);
 static void ngx_http_sprox_post_read(ngx_http_request_t *r);
 static ngx_int_t ngx_http_sprox_post_message(ngx_http_sprox_post_t *post);
-static ngx_int_t ngx_http_sprox_post_body(ngx_http_request_t *r,
+static ngx_int_t ngx_http_sprox_post_body(ngx_http_sprox_post_t *post,
     sprox_str_t *body);
+static off_t ngx_http_sprox_post_max(ngx_uint_t authorized);
 static void ngx_http_sprox_post_checked(void *data, ngx_int_t rc);
 static ngx_int_t ngx_http_sprox_post_signed(ngx_http_sprox_post_t *post,
     ngx_int_t rc);
@@ -48,30 +59,53 @@ static void ngx_http_sprox_post_cleanup(void *data);
 ngx_uint_t
 ngx_http_sprox_events_signed(ngx_http_request_t *r)
 {
-    ngx_uint_t                   i;
-    ngx_list_part_t             *part;
-    ngx_table_elt_t             *header;
     ngx_http_sprox_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
 
-    if (mcf->topics.nelts == 0) {
-        return 0;
-    }
+    return mcf->topics.nelts
+           && ngx_http_sprox_post_header(r,
+                                     sprox_str_lit("x-amz-sns-message-type"))
+              != NULL;
+}
+
+
+static ngx_table_elt_t *
+ngx_http_sprox_post_header(ngx_http_request_t *r, sprox_str_t name)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *header;
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         header = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
             if (sprox_str_case_eq(ngx_http_sprox_to_core(header[i].key),
-                              sprox_str_lit("x-amz-sns-message-type")))
+                                  name))
             {
-                return 1;
+                return &header[i];
             }
         }
     }
 
-    return 0;
+    return NULL;
+}
+
+
+/* Whether the header says a topic that is listened to; SNS always says one. */
+
+static ngx_uint_t
+ngx_http_sprox_post_topic(ngx_http_request_t *r)
+{
+    ngx_table_elt_t  *header;
+
+    header = ngx_http_sprox_post_header(r,
+                                        sprox_str_lit("x-amz-sns-topic-arn"));
+
+    return header
+           && ngx_http_sprox_sns_topic(ngx_http_sprox_to_core(header->value))
+              != NULL;
 }
 
 
@@ -82,10 +116,19 @@ ngx_http_sprox_events_handler(ngx_http_request_t *r, ngx_uint_t authorized)
     ngx_pool_cleanup_t      *cln;
     ngx_http_sprox_post_t   *post;
 
-    if (r->headers_in.content_length_n > SPROX_EVENT_BODY_MAX) {
+    if (r->headers_in.content_length_n
+        > ngx_http_sprox_post_max(authorized))
+    {
         return ngx_http_sprox_admin_message(r,
                                             NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
                                             "the message is too large");
+    }
+
+    if (!authorized && !ngx_http_sprox_post_topic(r)) {
+        return ngx_http_sprox_post_refuse(r, NGX_HTTP_FORBIDDEN,
+                                          "the message of SNS is refused: no "
+                                          "sprox_events listens to the topic "
+                                          "in its header", sprox_str_null);
     }
 
     post = ngx_pcalloc(r->pool, sizeof(ngx_http_sprox_post_t));
@@ -186,7 +229,7 @@ ngx_http_sprox_post_message(ngx_http_sprox_post_t *post)
 
     r = post->request;
 
-    rc = ngx_http_sprox_post_body(r, &body);
+    rc = ngx_http_sprox_post_body(post, &body);
 
     if (rc == NGX_DECLINED) {
         return ngx_http_sprox_admin_message(r,
@@ -234,15 +277,17 @@ ngx_http_sprox_post_message(ngx_http_sprox_post_t *post)
 /* NGX_OK, NGX_DECLINED: it is too large, NGX_ERROR. */
 
 static ngx_int_t
-ngx_http_sprox_post_body(ngx_http_request_t *r, sprox_str_t *body)
+ngx_http_sprox_post_body(ngx_http_sprox_post_t *post, sprox_str_t *body)
 {
-    off_t         size;
-    size_t        len, n;
-    u_char       *p;
-    ssize_t       got;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
+    off_t                size;
+    size_t               len, n;
+    u_char              *p;
+    ssize_t              got;
+    ngx_buf_t           *b;
+    ngx_chain_t         *cl;
+    ngx_http_request_t  *r;
 
+    r = post->request;
     *body = sprox_str_lit("");
 
     if (r->request_body == NULL || r->request_body->bufs == NULL) {
@@ -255,7 +300,7 @@ ngx_http_sprox_post_body(ngx_http_request_t *r, sprox_str_t *body)
         size += ngx_buf_size(cl->buf);
     }
 
-    if (size > SPROX_EVENT_BODY_MAX) {
+    if (size > ngx_http_sprox_post_max(post->authorized)) {
         return NGX_DECLINED;
     }
 
@@ -297,6 +342,13 @@ ngx_http_sprox_post_body(ngx_http_request_t *r, sprox_str_t *body)
     *body = sprox_str_make(p, len);
 
     return NGX_OK;
+}
+
+
+static off_t
+ngx_http_sprox_post_max(ngx_uint_t authorized)
+{
+    return authorized ? SPROX_EVENT_BODY_MAX : NGX_HTTP_SPROX_POST_SIGNED;
 }
 
 

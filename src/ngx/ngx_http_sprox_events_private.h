@@ -40,6 +40,10 @@ typedef struct {
  * from the event loop.
  */
 ngx_int_t ngx_http_sprox_sns_check(ngx_http_sprox_sns_t *s);
+
+/* The topic that is listened to, or NULL. */
+ngx_http_sprox_topic_t *ngx_http_sprox_sns_topic(sprox_str_t arn);
+
 void ngx_http_sprox_sns_cancel(ngx_http_sprox_sns_t *s);
 void ngx_http_sprox_sns_init(void);
 

@@ -7,6 +7,9 @@
  *                        for all who wait   |     a confirmation that is
  *                                           |     asked for: fetched
  *
+ * An answer that holds no certificate that will do is not kept: it may be of
+ * a moment.  Messages are refused for now until it is asked for again.
+ *
  * Nothing is asked but URLs that sprox_sns.h takes for SNS's own, over TLS
  * that is verified; a certificate only for a topic that is listened to, and
  * a confirmation only when the message that wants it is signed.
@@ -18,6 +21,10 @@
 #define NGX_HTTP_SPROX_CERTS_MAX    8         /* kept by a worker */
 #define NGX_HTTP_SPROX_CERT_VALID   3600000   /* ms */
 
+/* Until one that will not do is asked for again: doubled each time, in ms. */
+#define NGX_HTTP_SPROX_CERT_AGAIN   1000
+#define NGX_HTTP_SPROX_CERT_DOUBLED 6
+
 
 typedef struct {
     ngx_queue_t               queue;
@@ -25,14 +32,18 @@ typedef struct {
     ngx_http_sprox_fetch_t   *fetch;          /* NULL: it is there */
     sprox_buf_t               pem;
     ngx_msec_t                fetched;
+    ngx_uint_t                bad;            /* answers in a row, which held
+                                                 none that will do */
+    const char               *why;            /* bad */
     unsigned                  good:1;         /* something was signed by it */
     size_t                    len;            /* of the URL, which follows */
 } ngx_http_sprox_cert_t;
 
 
-static ngx_http_sprox_topic_t *ngx_http_sprox_sns_topic(sprox_str_t arn);
 static ngx_http_sprox_cert_t *ngx_http_sprox_cert_find(sprox_str_t url);
 static ngx_http_sprox_cert_t *ngx_http_sprox_cert_fetch(sprox_str_t url,
+    const sprox_sns_url_t *parsed);
+static ngx_int_t ngx_http_sprox_cert_again(ngx_http_sprox_cert_t *cert,
     const sprox_sns_url_t *parsed);
 static ngx_http_sprox_fetch_t *ngx_http_sprox_sns_fetch(
     const sprox_sns_url_t *url, sprox_op_t op,
@@ -110,8 +121,15 @@ ngx_http_sprox_sns_check(ngx_http_sprox_sns_t *s)
 
     cert = ngx_http_sprox_cert_find(url);
 
-    if (cert && cert->fetch == NULL) {
+    if (cert && cert->fetch == NULL && !cert->bad) {
         return ngx_http_sprox_sns_verify(s, cert);
+    }
+
+    if (cert && cert->fetch == NULL
+        && ngx_http_sprox_cert_again(cert, &parsed) != NGX_OK)
+    {
+        s->why = cert->why;
+        return NGX_ERROR;
     }
 
     if (cert == NULL) {
@@ -145,7 +163,7 @@ ngx_http_sprox_sns_cancel(ngx_http_sprox_sns_t *s)
 }
 
 
-static ngx_http_sprox_topic_t *
+ngx_http_sprox_topic_t *
 ngx_http_sprox_sns_topic(sprox_str_t arn)
 {
     ngx_uint_t                   i;
@@ -184,7 +202,7 @@ ngx_http_sprox_cert_find(sprox_str_t url)
             continue;
         }
 
-        if (cert->fetch
+        if (cert->fetch || cert->bad
             || ngx_current_msec - cert->fetched < NGX_HTTP_SPROX_CERT_VALID)
         {
             return cert;
@@ -262,6 +280,32 @@ ngx_http_sprox_cert_fetch(sprox_str_t url, const sprox_sns_url_t *parsed)
     ngx_http_sprox_ncerts++;
 
     return cert;
+}
+
+
+/* NGX_OK: it is under way; NGX_DECLINED: not yet, or there is no memory. */
+
+static ngx_int_t
+ngx_http_sprox_cert_again(ngx_http_sprox_cert_t *cert,
+    const sprox_sns_url_t *parsed)
+{
+    ngx_msec_t  pause;
+
+    pause = (ngx_msec_t) NGX_HTTP_SPROX_CERT_AGAIN
+            << ngx_min(cert->bad - 1, NGX_HTTP_SPROX_CERT_DOUBLED);
+
+    if (ngx_current_msec - cert->fetched < pause) {
+        return NGX_DECLINED;
+    }
+
+    sprox_buf_free(&cert->pem);
+    sprox_buf_init(&cert->pem, &ngx_http_sprox_mem_heap);
+
+    cert->fetch = ngx_http_sprox_sns_fetch(parsed, SPROX_OP_GET_CERTIFICATE,
+                                           &ngx_http_sprox_cert_handler,
+                                           cert);
+
+    return cert->fetch ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -350,15 +394,35 @@ static void
 ngx_http_sprox_cert_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
 {
     ngx_queue_t            *q, over;
+    ngx_uint_t              keep;
+    const char             *why;
     ngx_http_sprox_sns_t   *s;
     ngx_http_sprox_cert_t  *cert = f->data;
 
     cert->fetch = NULL;
     cert->fetched = ngx_current_msec;
+    cert->why = "its certificate cannot be fetched now";
 
     if (rc == NGX_OK && sprox_buf_rc(&cert->pem) != SPROX_OK) {
         rc = NGX_ERROR;
     }
+
+    keep = (rc == NGX_OK);
+
+    if (keep) {
+        if (sprox_sns_cert_check(sprox_buf_get(&cert->pem), ngx_time(),
+                                 &cert->why)
+            == SPROX_OK)
+        {
+            cert->bad = 0;
+
+        } else {
+            cert->bad++;
+            rc = NGX_ERROR;
+        }
+    }
+
+    why = cert->why;
 
     /* whom done() tells may ask for others, and this one may go for them */
 
@@ -375,7 +439,7 @@ ngx_http_sprox_cert_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
 
         } else {
             s->rc = NGX_ERROR;
-            s->why = "its certificate cannot be fetched now";
+            s->why = why;
         }
 
         if (s->rc == NGX_AGAIN) {
@@ -386,7 +450,7 @@ ngx_http_sprox_cert_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
         }
     }
 
-    if (rc != NGX_OK) {
+    if (!keep) {
         ngx_http_sprox_cert_free(cert);
     }
 

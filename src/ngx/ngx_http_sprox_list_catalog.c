@@ -16,6 +16,7 @@
  */
 
 #include "ngx_http_sprox_crawl.h"
+#include "ngx_http_sprox_events.h"
 #include "ngx_http_sprox_list_private.h"
 #include "ngx_http_sprox_metrics.h"
 #include "ngx_http_sprox_zone.h"
@@ -41,6 +42,8 @@ typedef struct {
     sprox_list_item_t  items[NGX_HTTP_SPROX_LIST_STEP];
     ngx_uint_t         n;
     sprox_buf_t        text;
+    size_t             doubt_len;
+    u_char             doubt[SPROX_KEY_MAX];     /* a key that is in doubt */
 } ngx_http_sprox_list_step_t;
 
 
@@ -293,11 +296,15 @@ ngx_http_sprox_stream_walk(ngx_http_sprox_stream_t *s, sprox_rc_t *rc)
         return NGX_ERROR;
     }
 
-    /* a space that is none: nothing was ever found there */
-
     if (*rc == SPROX_INVALID) {
+        ngx_http_sprox_events_recheck(s->alias->origin,
+                                      sprox_buf_get(&s->ask.bucket),
+                                      sprox_str_make(step->doubt,
+                                                     step->doubt_len));
         return NGX_DECLINED;
     }
+
+    /* a space that is none: nothing was ever found there */
 
     if (*rc != SPROX_AGAIN && *rc != SPROX_DONE && *rc != SPROX_NOT_FOUND) {
         return NGX_ERROR;
@@ -321,6 +328,9 @@ ngx_http_sprox_stream_visit(void *data, sprox_str_t key,
     sprox_list_item_t  *item;
 
     if (object && object->doubted) {
+        step->doubt_len = key.len;
+        ngx_memcpy(step->doubt, key.data, key.len);
+
         return SPROX_INVALID;
     }
 

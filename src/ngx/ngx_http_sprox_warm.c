@@ -16,6 +16,7 @@
 
 #include "ngx_http_sprox_warm_private.h"
 #include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_reach.h"
 #include "ngx_http_sprox_tier.h"
 #include "ngx_http_sprox_zone.h"
 
@@ -131,7 +132,7 @@ ngx_http_sprox_warm_after(ngx_http_sprox_warm_was_t *was,
     spec.bucket = bucket;
     spec.key = key;
 
-    alias = ngx_http_sprox_warm_alias(mcf, origin, bucket, key);
+    alias = ngx_http_sprox_reach(origin, bucket, key, 1);
 
     if (alias == NULL
         || !ngx_http_sprox_warm_worth(mcf, &spec, &was->object))
@@ -149,30 +150,6 @@ ngx_http_sprox_warm_after(ngx_http_sprox_warm_was_t *was,
     (void) ngx_http_sprox_warm_job(alias, bucket, NULL);
 
     ngx_http_sprox_warm_poke();
-}
-
-
-/* The first alias that leads to the object and wants it warm. */
-
-ngx_http_sprox_alias_t *
-ngx_http_sprox_warm_alias(ngx_http_sprox_main_conf_t *mcf,
-    ngx_http_sprox_origin_t *origin, sprox_str_t bucket, sprox_str_t key)
-{
-    ngx_uint_t                i;
-    ngx_http_sprox_alias_t  **alias;
-
-    alias = mcf->aliases.elts;
-
-    for (i = 0; i < mcf->aliases.nelts; i++) {
-
-        if (alias[i]->warm && alias[i]->origin == origin
-            && sprox_alias_reaches(&alias[i]->map, bucket, key))
-        {
-            return alias[i];
-        }
-    }
-
-    return NULL;
 }
 
 
@@ -301,8 +278,8 @@ ngx_http_sprox_warm_due(ngx_http_sprox_main_conf_t *mcf)
             || !sprox_str_eq(item->bucket, last->bucket))
         {
             origin = ngx_http_sprox_warm_origin(mcf, item->origin);
-            alias = origin ? ngx_http_sprox_warm_alias(mcf, origin,
-                                                       item->bucket, item->key)
+            alias = origin ? ngx_http_sprox_reach(origin, item->bucket,
+                                                  item->key, 1)
                            : NULL;
 
             /* a configuration without it, or somebody canceled the job */

@@ -19,6 +19,7 @@
 
 #include "ngx_http_sprox_warm_private.h"
 #include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_reach.h"
 #include "ngx_http_sprox_zone.h"
 
 
@@ -266,8 +267,8 @@ ngx_http_sprox_warm_item(ngx_http_sprox_warm_lane_t *lane,
     job = lane->warm->job;
     spec = &lane->spec;
 
-    lane->alias = ngx_http_sprox_warm_alias(lane->warm->mcf, job->origin,
-                                            item->bucket, item->key);
+    lane->alias = ngx_http_sprox_reach(job->origin, item->bucket, item->key,
+                                       1);
 
     if (lane->alias == NULL
         || ngx_http_sprox_zone_get(job->origin, item->bucket, item->key,

@@ -34,11 +34,6 @@ typedef struct {
 
 /* _warm.c */
 
-/* The first alias that leads to the object and wants it warm, or NULL. */
-ngx_http_sprox_alias_t *ngx_http_sprox_warm_alias(
-    ngx_http_sprox_main_conf_t *mcf, ngx_http_sprox_origin_t *origin,
-    sprox_str_t bucket, sprox_str_t key);
-
 /* Whether fills write to place n: then the spec becomes what they write. */
 ngx_uint_t ngx_http_sprox_warm_place(ngx_http_sprox_main_conf_t *mcf,
     ngx_uint_t n, ngx_http_sprox_spec_t *spec);

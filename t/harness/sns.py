@@ -20,6 +20,10 @@ HOST = f"sns.{REGION}.amazonaws.com"
 TOPIC = f"arn:aws:sns:{REGION}:123456789012:lake-events"
 CERTIFICATE = f"https://{HOST}/SimpleNotificationService-0123.pem"
 
+# what comes with every message of the topic
+HEADERS = {"x-amz-sns-message-type": "Notification",
+           "x-amz-sns-topic-arn": TOPIC}
+
 # what is signed, in this order; each but Subject must be there
 NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn",
                 "Type")

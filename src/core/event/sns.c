@@ -138,6 +138,20 @@ done:
 }
 
 
+sprox_rc_t
+sprox_sns_cert_check(sprox_str_t pem, int64_t now, const char **why)
+{
+    EVP_PKEY  *key;
+
+    key = sprox_sns_key(pem, now, why);
+
+    EVP_PKEY_free(key);
+    ERR_clear_error();
+
+    return key ? SPROX_OK : SPROX_INVALID;
+}
+
+
 static const EVP_MD *
 sprox_sns_digest(const sprox_sns_t *sns, const char **why)
 {

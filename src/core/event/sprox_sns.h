@@ -75,6 +75,14 @@ sprox_rc_t sprox_sns_cert_url(sprox_str_t url, sprox_sns_url_t *out);
    ConfirmSubscription&..., and nothing else that SNS can be asked to do. */
 sprox_rc_t sprox_sns_subscribe_url(sprox_str_t url, sprox_sns_url_t *out);
 
+/*
+ * Whether the first certificate in pem is one that verify() could take for
+ * some message at `now` (seconds).  SPROX_OK, or SPROX_INVALID with *why, a
+ * static text.
+ */
+sprox_rc_t sprox_sns_cert_check(sprox_str_t pem, int64_t now,
+    const char **why);
+
 /* Appends the string that SNS has signed.  SPROX_OK or SPROX_NOMEM. */
 sprox_rc_t sprox_sns_canonical(sprox_buf_t *out, const sprox_sns_t *sns);
 

@@ -154,3 +154,27 @@ def test_it_outlives_nginx(sprox, origin):
                "to have read its catalog")
     assert keys(nginx) == ["a", "new", "z"]
     assert origin.count(operation="ListObjectsV2") == 2
+
+
+def test_what_the_origin_does_not_list_either(sprox, origin):
+    """Nobody reads it, and no page tells of it: it is asked for once more."""
+    put(origin, "a", "z")
+    nginx = sprox()
+    origin.script(method="HEAD", status=503)
+    gone = origin.put("bucket", "new", b"new!")
+    origin.delete("bucket", "new")
+    assert tell(nginx, "Created:Put", "new", gone)[0] == 503
+    assert keys(nginx) == ["a", "z"]
+    assert lists(origin) == 2
+    origin.clear_script()
+    asked = origin.count(method="HEAD")
+
+    def settled() -> bool:
+        before = lists(origin)
+        assert keys(nginx) == ["a", "z"]
+        return lists(origin) == before
+
+    nginx.wait(settled, 15, "to list out of the catalog again")
+    assert origin.count(method="HEAD") - asked <= 2
+    assert nginx.metrics().sum("sprox_events_total", result="failed") == 1
+    assert nginx.metrics().sum("sprox_events_total") == 1

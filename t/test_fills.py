@@ -148,6 +148,63 @@ def test_an_open_end_is_trusted_by_and_by(engine, origin):
     assert bytes_sent(origin) == LARGE
 
 
+PARTS = [(0, 512, [(0, 512)]), (200, 712, [(0, 1024)]),
+         (200, 1000, [(0, 512), (512, 1024)]),
+         (0, 1536, [(0, 512), (512, 1024), (1024, 1536)]),
+         (0, 2048, [(0, 512), (512, 1024), (1024, 1536), (1536, 2048)]),
+         (100, 2100, [(0, 1024), (1024, 2048), (2048, 2560)]),
+         (512, 8704, [(at, at + 2048) for at in range(512, 8704, 2048)])]
+
+
+def test_a_range_comes_in_parts(make_nginx, origin):
+    """
+    At the defaults, in KiB: four at once, of a slice or more, for a reader
+    who waits for all of it. What is short is one request, as it is without
+    a cache.
+    """
+    body = blob(9 << 20)
+    nginx = serve(make_nginx, origin.endpoint, slice="512k", fill="2m")
+    for number, (first, end, want) in enumerate(PARTS):
+        key = f"key{number}"
+        origin.put("bucket", key, body)
+        assert nginx.head(f"/bucket/{key}").status == 200
+        gate = origin.hold(key=key, method="GET")
+        first, end = first << 10, end << 10
+        with nginx.client() as client:
+            client.send("GET", f"/bucket/{key}",
+                        {"Range": f"bytes={first}-{end - 1}"})
+            gate.wait(len(want))            # all are asked for, none answered
+            gate.open()
+            assert client.read().body == body[first:end]
+        assert spans(origin, key=key) == [(a << 10, b << 10)
+                                          for a, b in want]
+
+
+@pytest.mark.parametrize("busy, want", [(7, 4), (8, 1)])
+def test_no_parts_among_many_fills(make_nginx, origin, busy, want):
+    """They would cost requests, and bring nothing any sooner."""
+    nginx = serve(make_nginx, origin.endpoint, slice="512k", fill="2m")
+    body = blob(2 << 20)
+    for key in "busy", "key":
+        origin.put("bucket", key, body * 4)
+        nginx.head(f"/bucket/{key}")
+    gate = origin.hold(method="GET")
+    clients = [nginx.client() for _ in range(busy + 1)]
+    for number, client in enumerate(clients[1:]):
+        at = number << 19
+        client.send("GET", "/bucket/busy", {"Range": f"bytes={at}-{at + 9}"})
+    gate.wait(busy)
+    wait_fills(nginx, busy)
+    clients[0].send("GET", "/bucket/key",
+                    {"Range": f"bytes=0-{len(body) - 1}"})
+    gate.wait(busy + want)
+    gate.open()
+    assert clients[0].read().body == body
+    assert origin.count(key="key", method="GET") == want
+    for client in clients:
+        client.close()
+
+
 def test_no_read_ahead(engine, origin):
     """One request after the other."""
     nginx = engine(read_ahead="0")

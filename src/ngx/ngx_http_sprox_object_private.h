@@ -25,8 +25,12 @@
 /* How many probes of other workers are waited for before one's own. */
 #define NGX_HTTP_SPROX_LANDINGS     2
 
-/* Fills in a worker beyond which nobody reads ahead. */
+/*
+ * Fills in a worker beyond which nobody reads ahead; and those beyond which
+ * ranges do not come in parts: who reads so much at once is parallel himself.
+ */
 #define NGX_HTTP_SPROX_AHEAD_FILLS  128
+#define NGX_HTTP_SPROX_PART_FILLS   8
 
 
 struct ngx_http_sprox_object_s {

@@ -136,10 +136,15 @@ static ngx_int_t
 ngx_http_sprox_object_plan(ngx_http_sprox_object_t *o, ngx_uint_t look)
 {
     ngx_int_t            rc;
-    ngx_uint_t           spare;
+    ngx_uint_t           n;
+    sprox_plan_spare_e   spare;
     sprox_plan_action_t  action;
 
-    spare = ngx_http_sprox_fills() < NGX_HTTP_SPROX_AHEAD_FILLS;
+    n = ngx_http_sprox_fills();
+
+    spare = n < NGX_HTTP_SPROX_PART_FILLS ? SPROX_PLAN_PARTS
+            : n < NGX_HTTP_SPROX_AHEAD_FILLS ? SPROX_PLAN_RUNS
+            : SPROX_PLAN_NONE;
 
     for ( ;; ) {
         action = sprox_plan_next(&o->plan, spare);

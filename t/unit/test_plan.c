@@ -8,15 +8,16 @@
 
 
 /*
- * Slices of 10 bytes, so that numbers are short.  A script is one line of
- * words: what comes in (small letters, signs), and what must come out
- * (capitals):
+ * Slices of 10 units, so that numbers are short; a unit is a byte, unless
+ * sizes in bytes matter.  A script is one line of words: what comes in (small
+ * letters, signs), and what must come out (capitals):
  *
  *   m p     the slice that was to be looked at is missing, is present
  *   s25     the client has taken what is before 25
  *   x3      slice 3 is lost
  *   c40     what is before 40 is coming
- *   + -     from here on there is spare room for what is ahead, or none
+ *   + = -   from here on there is room for what is ahead, in parts; in runs;
+ *           there is none
  *   L3      LOOK at slice 3
  *   F3-5    FILL slices 3 to 5
  *   W       WAIT
@@ -149,6 +150,74 @@ static const script_t  scripts[] = {
 };
 
 
+/* A slice is as long as the shortest part. */
+
+static const script_t  parts[] = {
+
+    { "inside of a slice", 40, 640, 0, 10, 1, "L0 m F0-0 W" },
+    { "short, over a boundary", 40, 640, 3, 12, 1, "L0 m L1 m F0-1 W" },
+    { "short, with runs of one", 10, 640, 3, 12, 1,
+      "L0 m F0-0 L1 m F1-1 W" },
+    { "longer, in two", 40, 640, 3, 14, 1, "L0 m F0-0 L1 m F1-1 W" },
+    { "four", 40, 640, 0, 40, 1,
+      "L0 m F0-0 L1 m F1-1 L2 m F2-2 L3 m F3-3 W s40 W" },
+    { "four of five slices", 40, 640, 5, 45, 1,
+      "L0 m L1 m F0-1 L2 m L3 m F2-3 L4 m F4-4 W" },
+    { "four of eight", 40, 640, 0, 80, 1,
+      "L0 m L1 m F0-1 L2 m L3 m F2-3 L4 m L5 m F4-5 L6 m L7 m F6-7 W" },
+    { "four of nine", 40, 640, 0, 90, 1,
+      "L0 m L1 m L2 m F0-2 L3 m L4 m L5 m F3-5 L6 m L7 m L8 m F6-8 W" },
+    { "full runs of sixteen", 40, 640, 0, 160, 1,
+      "L0 m L1 m L2 m L3 m F0-3 L4 m L5 m L6 m L7 m F4-7 "
+      "L8 m L9 m L10 m L11 m F8-11 L12 m L13 m L14 m L15 m F12-15 W" },
+    { "full runs beyond", 20, 640, 0, 95, 1,
+      "L0 m L1 m F0-1 L2 m L3 m F2-3 L4 m L5 m F4-5 L6 m L7 m F6-7 "
+      "L8 m L9 m F8-9 W" },
+    { "by what is cached", 40, 640, 0, 70, 1,
+      "L0 p L1 m L2 p F1-1 L3 m L4 m F3-4 L5 m L6 p F5-5 W" },
+    { "of what is lost", 40, 640, 0, 70, 1,
+      "L0 p L1 p L2 p L3 p L4 p L5 p L6 p W x2 L2 m L3 m F2-3 L4 p L5 p "
+      "L6 p W" },
+    { "not with an open end", 40, 640, 0, 40, 0,
+      "L0 m L1 m L2 m L3 m F0-3 W" },
+    { "not without read-ahead", 40, 0, 0, 40, 1,
+      "L0 m L1 m L2 m L3 m F0-3 W" },
+    { "not beyond the window", 40, 39, 0, 40, 1,
+      "L0 m L1 m L2 m L3 m F0-3 W" },
+    { "up to the window", 40, 40, 0, 40, 1,
+      "L0 m F0-0 L1 m F1-1 L2 m F2-2 L3 m F3-3 W" },
+    { "not when nothing is spare", 40, 640, 0, 60, 1,
+      "- L0 m L1 m L2 m L3 m F0-3 W + L4 m L5 m F4-5 W" },
+    { "not when runs will do", 40, 640, 0, 60, 1,
+      "= L0 m L1 m L2 m L3 m F0-3 L4 m L5 m F4-5 W" },
+    { "the run of the first contact", 40, 640, 0, 60, 1,
+      "c40 L0 p L1 p L2 p L3 p L4 m L5 m F4-5 W" },
+};
+
+
+/* A slice is a quarter of the shortest part; it is two of them. */
+
+static const script_t  quarters[] = {
+    { "a part of small slices", 160, 640, 0, 40, 1,
+      "L0 m L1 m L2 m L3 m F0-3 W" },
+    { "over boundaries", 160, 640, 5, 46, 1,
+      "L0 m L1 m L2 m L3 m F0-3 L4 m F4-4 W" },
+    { "no shorter", 160, 640, 0, 90, 1,
+      "L0 m L1 m L2 m L3 m F0-3 L4 m L5 m L6 m L7 m F4-7 L8 m F8-8 W" },
+    { "than a fill", 20, 640, 0, 60, 1,
+      "L0 m L1 m F0-1 L2 m L3 m F2-3 L4 m L5 m F4-5 W" },
+};
+
+
+static const script_t  doubles[] = {
+    { "inside of a slice", 40, 640, 1, 9, 1, "L0 m F0-0 W" },
+    { "short, over a boundary", 40, 640, 8, 12, 1, "L0 m L1 m F0-1 W" },
+    { "over a boundary", 40, 640, 7, 13, 1, "L0 m F0-0 L1 m F1-1 W" },
+    { "four large ones", 40, 640, 0, 40, 1,
+      "L0 m F0-0 L1 m F1-1 L2 m F2-2 L3 m F3-3 W" },
+};
+
+
 static uint64_t
 number(const char **p)
 {
@@ -164,28 +233,32 @@ number(const char **p)
 
 
 static void
-play(const script_t *s)
+play(const script_t *s, uint64_t unit)
 {
-    int                   spare;
     uint64_t              first, last;
     const char           *p;
     sprox_plan_t          plan;
+    sprox_plan_spare_e    spare;
     sprox_plan_action_t   action;
 
-    sprox_plan_init(&plan, SLICE, s->fill, s->read_ahead, s->start, s->end,
-                    s->bounded);
-    spare = 1;
+    sprox_plan_init(&plan, SLICE * unit, s->fill * unit, s->read_ahead * unit,
+                    s->start * unit, s->end * unit, s->bounded);
+    spare = SPROX_PLAN_PARTS;
 
     for (p = s->script; *p != '\0'; p += strspn(p, " ")) {
 
         switch (*p++) {
 
         case '+':
-            spare = 1;
+            spare = SPROX_PLAN_PARTS;
+            continue;
+
+        case '=':
+            spare = SPROX_PLAN_RUNS;
             continue;
 
         case '-':
-            spare = 0;
+            spare = SPROX_PLAN_NONE;
             continue;
 
         case 'm':
@@ -197,11 +270,11 @@ play(const script_t *s)
             continue;
 
         case 's':
-            sprox_plan_sent(&plan, number(&p));
+            sprox_plan_sent(&plan, number(&p) * unit);
             continue;
 
         case 'c':
-            sprox_plan_coming(&plan, number(&p));
+            sprox_plan_coming(&plan, number(&p) * unit);
             continue;
 
         case 'x':
@@ -263,7 +336,30 @@ test_scripts(void **state)
     (void) state;
 
     for (i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
-        play(&scripts[i]);
+        play(&scripts[i], 1);
+    }
+}
+
+
+/* A part is no multiple of ten bytes: a slice is a few bytes longer. */
+
+static void
+test_parts(void **state)
+{
+    size_t  i;
+
+    (void) state;
+
+    for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        play(&parts[i], SPROX_PLAN_PART / SLICE + 1);
+    }
+
+    for (i = 0; i < sizeof(quarters) / sizeof(quarters[0]); i++) {
+        play(&quarters[i], SPROX_PLAN_PART / SLICE / 4 + 1);
+    }
+
+    for (i = 0; i < sizeof(doubles) / sizeof(doubles[0]); i++) {
+        play(&doubles[i], 2 * SPROX_PLAN_PART / SLICE + 1);
     }
 }
 
@@ -282,7 +378,7 @@ test_look_again(void **state)
     sprox_plan_init(&plan, SLICE, 30, 100, 25, 90, 1);
 
     for (i = 0; i < 3; i++) {
-        action = sprox_plan_next(&plan, i & 1);
+        action = sprox_plan_next(&plan, (sprox_plan_spare_e) i);
         assert_int_equal(action.kind, SPROX_PLAN_LOOK);
         assert_int_equal(action.first, 2);
     }
@@ -322,17 +418,19 @@ typedef enum {
 
 
 typedef struct {
-    sprox_plan_t  plan;
-    mark_e        marks[SLICES_MAX];
-    uint64_t      slice, fill, read_ahead;
-    uint64_t      start, end, pos, coming;
-    uint64_t      nfill;            /* slices in a full run */
-    uint64_t      first, last;      /* slices of the response, inclusive */
-    int           bounded, spare;
-    int           closed;           /* what follows the open run is present */
-    int           presence;         /* of a hundred slices */
-    uint64_t      seed;
-    unsigned long looks, fills, losses;
+    sprox_plan_t        plan;
+    mark_e              marks[SLICES_MAX];
+    uint64_t            slice, fill, read_ahead;
+    uint64_t            start, end, pos, coming;
+    uint64_t            nfill;          /* slices in a full run */
+    uint64_t            npart;          /* slices in a part of a range */
+    uint64_t            first, last;    /* of the response, inclusive */
+    int                 bounded;
+    sprox_plan_spare_e  spare;
+    int                 closed;         /* the open run cannot grow */
+    int                 presence;       /* of a hundred slices */
+    uint64_t            seed;
+    unsigned long       looks, fills, parts, losses;
 } model_t;
 
 
@@ -385,13 +483,23 @@ window(const model_t *m)
 }
 
 
+/* The most slices that a run may have now. */
+
+static uint64_t
+most(const model_t *m)
+{
+    return m->spare == SPROX_PLAN_PARTS ? m->npart : m->nfill;
+}
+
+
 /* A run that may begin at a slice now. */
 
 static int
 may_begin(const model_t *m, uint64_t i)
 {
     return i * m->slice <= m->pos || i * m->slice < m->coming
-           || (m->spare && i * m->slice < m->pos + window(m));
+           || (m->spare != SPROX_PLAN_NONE
+               && i * m->slice < m->pos + window(m));
 }
 
 
@@ -414,7 +522,7 @@ model_look(model_t *m, uint64_t index)
 
     } else {
         assert_false(m->closed);
-        assert_true(n < m->nfill);
+        assert_true(n < most(m));
         assert_int_equal(m->marks[index - 1], OPEN);
     }
 
@@ -437,11 +545,11 @@ model_fill(model_t *m, uint64_t first, uint64_t last)
 
     assert_true(first <= last && last <= m->last);
     assert_int_equal(n, open_slices(m));
-    assert_true(n <= m->nfill);
+    assert_true(n <= most(m));
 
     /* none is shorter than it must be */
 
-    assert_true(n == m->nfill || last == m->last
+    assert_true(n == most(m) || last == m->last
                 || (m->closed && m->marks[last + 1] == PRESENT));
 
     for (i = first; i <= last; i++) {
@@ -451,13 +559,14 @@ model_fill(model_t *m, uint64_t first, uint64_t last)
 
     m->closed = 0;
     m->fills++;
+    m->parts += (most(m) < m->nfill);
 }
 
 
 static void
 model_drive(model_t *m)
 {
-    uint64_t             ahead, most;
+    uint64_t             ahead, end;
     sprox_plan_action_t  action;
 
     for ( ;; ) {
@@ -487,10 +596,10 @@ model_drive(model_t *m)
     }
 
     if (ahead > m->first) {
-        most = m->pos + m->read_ahead;
-        most = most > m->coming ? most : m->coming;
+        end = m->pos + m->read_ahead;
+        end = end > m->coming ? end : m->coming;
 
-        assert_true((ahead - 1) * m->slice < most + m->fill);
+        assert_true((ahead - 1) * m->slice < end + m->fill);
     }
 }
 
@@ -503,7 +612,7 @@ model_event(model_t *m)
     switch (rnd(m, 8)) {
 
     case 0:
-        m->spare = (rnd(m, 4) != 0);
+        m->spare = (sprox_plan_spare_e) rnd(m, 3);
         break;
 
     case 1:
@@ -546,6 +655,36 @@ model_event(model_t *m)
 }
 
 
+/*
+ * The least number of slices in which a range comes in so many runs, and
+ * which are not shorter than a part: found by trying.
+ */
+
+static uint64_t
+parts_of(const model_t *m)
+{
+    uint64_t  n, all;
+
+    if (!m->bounded || m->end - m->start <= SPROX_PLAN_PART
+        || m->end - m->start > m->read_ahead)
+    {
+        return m->nfill;
+    }
+
+    all = m->last - m->first + 1;
+
+    for (n = 1;
+         n < m->nfill && (n * SPROX_PLAN_SPLIT < all
+                          || n * m->slice < SPROX_PLAN_PART);
+         n++)
+    {
+        /* void */
+    }
+
+    return n;
+}
+
+
 static void
 model_init(model_t *m)
 {
@@ -556,6 +695,11 @@ model_init(model_t *m)
     memset(m->marks, 0, sizeof(m->marks));
 
     m->slice = 1ULL << (1 + rnd(m, 6));
+
+    if (rnd(m, 2)) {
+        m->slice *= SPROX_PLAN_PART / 16;
+    }
+
     m->nfill = 1 + rnd(m, 9);
     m->fill = m->nfill * m->slice;
     m->read_ahead = rnd(m, 3) ? rnd(m, 24 * m->slice) : 0;
@@ -568,7 +712,8 @@ model_init(model_t *m)
     m->pos = m->start;
     m->first = m->start / m->slice;
     m->last = (m->end - 1) / m->slice;
-    m->spare = 1;
+    m->npart = parts_of(m);
+    m->spare = SPROX_PLAN_PARTS;
     m->closed = 0;
 
     sprox_plan_init(&m->plan, m->slice, m->fill, m->read_ahead, m->start,
@@ -626,6 +771,7 @@ test_model(void **state)
 
     assert_true(m.looks > 200000);
     assert_true(m.fills > 30000);
+    assert_true(m.parts > 1000);
     assert_true(m.losses > 30000);
 }
 
@@ -635,6 +781,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_scripts),
+        cmocka_unit_test(test_parts),
         cmocka_unit_test(test_look_again),
         cmocka_unit_test(test_finish),
         cmocka_unit_test(test_model),

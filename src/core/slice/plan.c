@@ -11,8 +11,10 @@
 #include "sprox_plan.h"
 
 
+static uint64_t sprox_plan_part(const sprox_plan_t *plan);
 static uint64_t sprox_plan_window(const sprox_plan_t *plan);
-static int sprox_plan_wanted(const sprox_plan_t *plan, int spare);
+static int sprox_plan_wanted(const sprox_plan_t *plan,
+    sprox_plan_spare_e spare);
 
 
 void
@@ -29,6 +31,30 @@ sprox_plan_init(sprox_plan_t *plan, uint64_t slice, uint64_t fill,
     plan->pos = start;
     plan->ahead = sprox_slice_index(start, slice);
     plan->bounded = (bounded != 0);
+    plan->part = sprox_plan_part(plan);
+}
+
+
+static uint64_t
+sprox_plan_part(const sprox_plan_t *plan)
+{
+    uint64_t  length, n, least, part;
+
+    length = plan->end - plan->start;
+
+    if (!plan->bounded || length <= SPROX_PLAN_PART
+        || length > plan->read_ahead)
+    {
+        return plan->fill;
+    }
+
+    n = sprox_slice_index(plan->end - 1, plan->slice) - plan->ahead + 1;
+
+    part = (n + SPROX_PLAN_SPLIT - 1) / SPROX_PLAN_SPLIT;
+    least = (SPROX_PLAN_PART + plan->slice - 1) / plan->slice;
+    part = (part > least ? part : least) * plan->slice;
+
+    return part < plan->fill ? part : plan->fill;
 }
 
 
@@ -50,9 +76,9 @@ sprox_plan_window(const sprox_plan_t *plan)
 /* The slice at `ahead` is to be looked at now. */
 
 static int
-sprox_plan_wanted(const sprox_plan_t *plan, int spare)
+sprox_plan_wanted(const sprox_plan_t *plan, sprox_plan_spare_e spare)
 {
-    uint64_t  start;
+    uint64_t  start, most;
 
     start = sprox_slice_start(plan->ahead, plan->slice);
 
@@ -61,20 +87,23 @@ sprox_plan_wanted(const sprox_plan_t *plan, int spare)
     }
 
     if (plan->run != plan->run_end) {
+        most = (spare == SPROX_PLAN_PARTS) ? plan->part : plan->fill;
+
         return !plan->closed
-               && (plan->run_end - plan->run + 1) * plan->slice <= plan->fill;
+               && (plan->run_end - plan->run + 1) * plan->slice <= most;
     }
 
     if (start <= plan->pos || start < plan->coming) {
         return plan->pos < plan->end;
     }
 
-    return spare && start - plan->pos < sprox_plan_window(plan);
+    return spare != SPROX_PLAN_NONE
+           && start - plan->pos < sprox_plan_window(plan);
 }
 
 
 sprox_plan_action_t
-sprox_plan_next(sprox_plan_t *plan, int spare)
+sprox_plan_next(sprox_plan_t *plan, sprox_plan_spare_e spare)
 {
     sprox_plan_action_t  action;
 

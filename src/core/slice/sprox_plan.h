@@ -20,6 +20,12 @@
  * A run that begins within the window may reach beyond it, so that runs are
  * of full length and requests few.  A client that takes nothing moves pos
  * nowhere, and the window with it: at most window + fill bytes are ahead.
+ *
+ * A range whose end the client named comes in parts, if the window holds it:
+ * in up to SPROX_PLAN_SPLIT runs at once.  Many readers ask for a column at a
+ * time and wait for it, and one connection brings it no sooner than without
+ * a cache.  A part is no shorter than SPROX_PLAN_PART: what that takes is
+ * mostly the wait for its first byte.
  */
 
 #ifndef SPROX_PLAN_H
@@ -32,10 +38,24 @@
 /* The window, in units of what an unbounded reader has taken so far. */
 #define SPROX_PLAN_TRUST    8
 
+/* The runs that a range comes in, at the most, and the shortest, in bytes. */
+#define SPROX_PLAN_SPLIT    4
+#define SPROX_PLAN_PART     (512 * 1024)
+
+
+/* What may be in flight more than what the client waits for at once. */
+
+typedef enum {
+    SPROX_PLAN_NONE = 0,        /* only the run that begins at pos */
+    SPROX_PLAN_RUNS,            /* runs of full length */
+    SPROX_PLAN_PARTS
+} sprox_plan_spare_e;
+
 
 typedef struct {
     uint64_t  slice;            /* bytes */
     uint64_t  fill;             /* bytes, a multiple of slice */
+    uint64_t  part;             /* bytes, a multiple of slice, <= fill */
     uint64_t  read_ahead;       /* bytes; 0: none */
     uint64_t  start;            /* what is sent: half-open */
     uint64_t  end;
@@ -68,11 +88,12 @@ void sprox_plan_init(sprox_plan_t *plan, uint64_t slice, uint64_t fill,
     uint64_t read_ahead, uint64_t start, uint64_t end, int bounded);
 
 /*
- * The next action.  spare: whether more may be in flight than what the
- * client waits for at once; 0 lets only the slice at pos be looked at, with
- * the run that begins there.
+ * The next action.  With SPROX_PLAN_NONE only the slice at pos is looked at,
+ * with the run that begins there, which is of full length: the next comes
+ * after it.
  */
-sprox_plan_action_t sprox_plan_next(sprox_plan_t *plan, int spare);
+sprox_plan_action_t sprox_plan_next(sprox_plan_t *plan,
+    sprox_plan_spare_e spare);
 
 /*
  * What is before end is in flight already, by the first contact with the

@@ -109,6 +109,7 @@ def test_a_run_ends_where_the_cache_begins(origin, sprox):
     body = blob(FILL)
     origin.put("bucket", "key", body)
     sprox.get("/bucket/key", {"Range": f"bytes={2 * SLICE}-{2 * SLICE}"})
+    sprox.wait(lambda: cache_files(sprox), 5, "to have that slice")
     origin.journal.clear()
     assert sprox.get("/bucket/key").body == body
     assert [e.range for e in origin.requests()] \

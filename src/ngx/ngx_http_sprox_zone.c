@@ -291,7 +291,12 @@ ngx_http_sprox_zone_name(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
     p = ngx_cpymem(buf, origin->name.data, origin->name.len);
     *p++ = '\0';
     p = ngx_cpymem(p, ngx_http_sprox_stores[origin->index], SPROX_MD5_LEN);
-    p = ngx_cpymem(p, bucket.data, bucket.len);
+
+    /* a bucket of no name may have no address either */
+
+    if (bucket.len) {
+        p = ngx_cpymem(p, bucket.data, bucket.len);
+    }
 
     *name = sprox_str_make(buf, p - buf);
 

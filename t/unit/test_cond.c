@@ -201,6 +201,56 @@ test_cond_range(void **state)
 }
 
 
+static void
+test_etag_quote(void **state)
+{
+    size_t      i, len;
+    uint8_t     out[32];
+    sprox_rc_t  rc;
+
+    static const struct {
+        const char  *text;
+        sprox_rc_t   rc;
+        const char  *etag;
+    } cases[] = {
+        { "e", SPROX_OK, "\"e\"" },
+        { "\"e\"", SPROX_OK, "\"e\"" },
+        { "W/\"e\"", SPROX_OK, "W/\"e\"" },
+        { "W/e", SPROX_OK, "\"W/e\"" },
+        { "w/e", SPROX_OK, "\"w/e\"" },
+        { "9b2c-3", SPROX_OK, "\"9b2c-3\"" },
+        { "\xc3\xa9", SPROX_OK, "\"\xc3\xa9\"" },
+        { "", SPROX_NOT_FOUND, "" },
+        { "\"\"", SPROX_NOT_FOUND, "" },
+        { "W/\"\"", SPROX_NOT_FOUND, "" },
+        { "\"", SPROX_INVALID, "" },
+        { "\"e", SPROX_INVALID, "" },
+        { "e\"", SPROX_INVALID, "" },
+        { "W/\"e", SPROX_INVALID, "" },
+        { "w/\"e\"", SPROX_INVALID, "" },
+        { "\"a\"b\"", SPROX_INVALID, "" },
+        { "a b", SPROX_INVALID, "" },
+        { "a\tb", SPROX_INVALID, "" },
+        { "a\r\nb", SPROX_INVALID, "" },
+        { "\"a\x7f\"", SPROX_INVALID, "" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        len = 0;
+        memset(out, '.', sizeof(out));
+
+        rc = sprox_etag_quote(cond_str(cases[i].text), out, &len);
+
+        assert_int_equal(rc, cases[i].rc);
+        assert_int_equal(len, strlen(cases[i].etag));
+        assert_memory_equal(out, cases[i].etag, len);
+        assert_int_equal(out[strlen(cases[i].text) + SPROX_ETAG_QUOTES], '.');
+    }
+}
+
+
 int
 main(void)
 {
@@ -209,6 +259,7 @@ main(void)
         cmocka_unit_test(test_cond_weak_etag),
         cmocka_unit_test(test_cond_unknown),
         cmocka_unit_test(test_cond_range),
+        cmocka_unit_test(test_etag_quote),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

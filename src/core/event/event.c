@@ -13,6 +13,7 @@
  */
 
 #include "sprox_event_private.h"
+#include "sprox_cond.h"
 
 
 #define SPROX_EVENT_BLOCK      4096
@@ -412,8 +413,8 @@ sprox_rc_t
 sprox_event_etag(sprox_event_doc_t *doc, const sprox_json_t *parent,
     const char *name, sprox_event_t *e)
 {
+    size_t         n;
     uint8_t       *p;
-    unsigned       weak;
     sprox_rc_t     rc;
     sprox_str_t    tag;
     sprox_json_t   json;
@@ -429,41 +430,20 @@ sprox_event_etag(sprox_event_doc_t *doc, const sprox_json_t *parent,
     }
 
     tag = sprox_json_str(&json);
-    weak = sprox_str_starts(tag, sprox_str_lit("W/\""));
-
-    if (weak) {
-        tag = sprox_str_from(tag, 2);
-    }
-
-    if (tag.len >= 2 && tag.data[0] == '"' && tag.data[tag.len - 1] == '"') {
-        tag = sprox_str_make(tag.data + 1, tag.len - 2);
-    }
-
-    if (tag.len == 0) {
-        return SPROX_OK;
-    }
-
-    if (memchr(tag.data, '"', tag.len) != NULL) {
-        return sprox_json_bad(&json, "is no ETag");
-    }
-
-    p = sprox_event_take(doc, tag.len + 4);
+    p = sprox_event_take(doc, tag.len + SPROX_ETAG_QUOTES);
     if (p == NULL) {
         return SPROX_NOMEM;
     }
 
-    e->etag.data = p;
+    rc = sprox_etag_quote(tag, p, &n);
 
-    if (weak) {
-        *p++ = 'W';
-        *p++ = '/';
+    if (rc == SPROX_INVALID) {
+        return sprox_json_bad(&json, "is no ETag");
     }
 
-    *p++ = '"';
-    memcpy(p, tag.data, tag.len);
-    p[tag.len] = '"';
-
-    e->etag.len = (size_t) (p + tag.len + 1 - e->etag.data);
+    if (rc == SPROX_OK) {
+        e->etag = sprox_str_make(p, n);
+    }
 
     return SPROX_OK;
 }

@@ -16,6 +16,7 @@
  */
 
 #include "sprox_origin_head.h"
+#include "sprox_cond.h"
 #include "sprox_time.h"
 
 
@@ -382,50 +383,20 @@ sprox_origin_read_connection(sprox_origin_resp_t *resp, sprox_str_t value)
 static int
 sprox_origin_read_etag(sprox_origin_resp_t *resp, sprox_str_t value)
 {
-    size_t       i;
-    sprox_str_t  tag;
+    size_t  n;
 
-    tag = value;
-
-    if (sprox_str_starts(tag, sprox_str_lit("W/"))) {
-        tag = sprox_str_from(tag, 2);
-    }
-
-    if (tag.len >= 2 && tag.data[0] == '"' && tag.data[tag.len - 1] == '"') {
-        tag = sprox_str_make(tag.data + 1, tag.len - 2);
-
-    } else if (tag.data != value.data || tag.len == 0) {
+    if (sprox_buf_reserve(&resp->quoted, value.len + SPROX_ETAG_QUOTES)
+        != SPROX_OK)
+    {
+        resp->keep.failed = 1;
         return 0;
     }
 
-    for (i = 0; i < tag.len; i++) {
-        if (tag.data[i] <= ' ' || tag.data[i] == '"') {
-            return 0;
-        }
-    }
-
-    if (tag.len == value.len) {
-
-        /* without quotes, as some stores write it */
-
-        if (tag.len > SPROX_ETAG_MAX - 2) {
-            return 0;
-        }
-
-        sprox_buf_char(&resp->quoted, '"');
-        sprox_buf_str(&resp->quoted, tag);
-        sprox_buf_char(&resp->quoted, '"');
-
-        if (sprox_buf_rc(&resp->quoted) != SPROX_OK) {
-            resp->keep.failed = 1;
-            return 0;
-        }
-
-        value = sprox_buf_get(&resp->quoted);
-    }
-
-    if (value.len <= SPROX_ETAG_MAX) {
-        resp->etag = value;
+    if (sprox_etag_quote(value, resp->quoted.data, &n) == SPROX_OK
+        && n <= SPROX_ETAG_MAX)
+    {
+        resp->quoted.len = n;
+        resp->etag = sprox_buf_get(&resp->quoted);
     }
 
     return 0;

@@ -197,3 +197,55 @@ sprox_cond_range(const sprox_cond_t *cond, sprox_str_t etag,
            && !sprox_str_starts(etag, sprox_str_lit("W/"))
            && sprox_tag_eq(tag, etag, SPROX_TAG_SAME);
 }
+
+
+sprox_rc_t
+sprox_etag_quote(sprox_str_t text, uint8_t *out, size_t *len)
+{
+    size_t       i;
+    uint8_t     *p;
+    sprox_str_t  bare;
+
+    bare = text;
+
+    /* without quotes behind it, W/ is a part of the tag */
+
+    if (sprox_str_starts(bare, sprox_str_lit("W/\""))) {
+        bare = sprox_str_from(bare, 2);
+    }
+
+    p = out;
+
+    for (i = 0; i < text.len - bare.len; i++) {
+        *p++ = text.data[i];
+    }
+
+    if (bare.len >= 2 && bare.data[0] == '"'
+        && bare.data[bare.len - 1] == '"')
+    {
+        bare = sprox_str_make(bare.data + 1, bare.len - 2);
+    }
+
+    if (bare.len == 0) {
+        return SPROX_NOT_FOUND;
+    }
+
+    *p++ = '"';
+
+    for (i = 0; i < bare.len; i++) {
+
+        if (bare.data[i] <= ' ' || bare.data[i] == '"'
+            || bare.data[i] == 0x7F)
+        {
+            return SPROX_INVALID;
+        }
+
+        *p++ = bare.data[i];
+    }
+
+    *p++ = '"';
+
+    *len = (size_t) (p - out);
+
+    return SPROX_OK;
+}

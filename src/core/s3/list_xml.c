@@ -25,6 +25,7 @@
  */
 
 #include "sprox_list.h"
+#include "sprox_cond.h"
 #include "sprox_xml.h"
 #include "sprox_uri.h"
 #include "sprox_time.h"
@@ -302,61 +303,33 @@ sprox_list_has(const sprox_list_parser_t *p, unsigned node)
 }
 
 
-/*
- * An ETag becomes a header of answers and of requests: quoted, and without
- * anything that could end the header (RFC 9110 section 8.8.3).
- */
+/* An ETag becomes a header of answers and of requests. */
 
 static sprox_rc_t
 sprox_list_etag(sprox_list_parser_t *p, uint8_t *text, size_t len)
 {
-    int                  quoted;
-    size_t               i;
-    sprox_str_t          s, bare;
+    size_t               n;
+    sprox_rc_t           rc;
     sprox_list_field_t  *field;
 
-    s = sprox_str_trim(sprox_str_make(text, len));
-
-    if (s.len == 0) {
-        return SPROX_OK;
+    rc = sprox_buf_reserve(&p->text, len + SPROX_ETAG_QUOTES);
+    if (rc != SPROX_OK) {
+        return rc;
     }
 
-    bare = sprox_str_starts(s, sprox_str_lit("W/\""))
-           ? sprox_str_from(s, 2) : s;
-    quoted = bare.len >= 2 && bare.data[0] == '"'
-             && bare.data[bare.len - 1] == '"';
-
-    if (quoted) {
-        bare = sprox_str_make(bare.data + 1, bare.len - 2);
-    }
-
-    if (bare.len == 0) {
-        return SPROX_OK;
-    }
-
-    for (i = 0; i < bare.len; i++) {
-        if (bare.data[i] <= ' ' || bare.data[i] == '"'
-            || bare.data[i] == 0x7F)
-        {
-            return SPROX_INVALID;
-        }
+    rc = sprox_etag_quote(sprox_str_trim(sprox_str_make(text, len)),
+                          p->text.data + p->text.len, &n);
+    if (rc != SPROX_OK) {
+        return rc == SPROX_NOT_FOUND ? SPROX_OK : rc;
     }
 
     field = &p->fields[SPROX_LIST_FIELD(SPROX_LIST_NODE_ETAG)];
     field->off = p->text.len;
+    field->len = n;
 
-    if (quoted) {
-        sprox_buf_str(&p->text, s);
+    p->text.len += n;
 
-    } else {
-        sprox_buf_char(&p->text, '"');
-        sprox_buf_str(&p->text, s);
-        sprox_buf_char(&p->text, '"');
-    }
-
-    field->len = p->text.len - field->off;
-
-    return sprox_buf_rc(&p->text);
+    return SPROX_OK;
 }
 
 

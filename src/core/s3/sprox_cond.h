@@ -4,6 +4,8 @@
  *
  *   If-Match true  beats  If-Unmodified-Since false   -> go on
  *   If-None-Match false (it matches)  beats  If-Modified-Since true -> 304
+ *
+ * And ETags as they come, made such as conditions compare them.
  */
 
 #ifndef SPROX_COND_H
@@ -48,6 +50,17 @@ sprox_cond_result_t sprox_cond_check(const sprox_cond_t *cond,
  */
 int sprox_cond_range(const sprox_cond_t *cond, sprox_str_t etag,
     int64_t last_modified);
+
+/*
+ * Writes an ETag out of a header, a listing or an event as it stands in a
+ * header: in quotes, which some leave out, and with nothing that could end
+ * the header (RFC 9110 section 8.8.3); a weak one stays weak.  out has room
+ * for text.len + SPROX_ETAG_QUOTES bytes; returns how many were written.
+ * SPROX_NOT_FOUND: there is nothing in it; SPROX_INVALID: it is none.
+ */
+#define SPROX_ETAG_QUOTES  2
+
+sprox_rc_t sprox_etag_quote(sprox_str_t text, uint8_t *out, size_t *len);
 
 
 #endif /* SPROX_COND_H */

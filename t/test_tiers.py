@@ -247,7 +247,8 @@ def test_a_full_memory_tier_is_left_alone(disk):
     nginx.wait(failed, 20, "to try again after a while")
     assert nginx.log().count("takes no hot slices") == 1
     assert nginx.wait_log(FAILED + r".* \(28: No space left on device\)")
-    assert not cache_files(nginx, "ram") and not temporary_files(nginx, "ram")
+    nginx.wait(lambda: not temporary_files(nginx, "ram"), 10, "to end")
+    assert not cache_files(nginx, "ram")
     assert "ram" not in sent(nginx)
 
     full.unlink()

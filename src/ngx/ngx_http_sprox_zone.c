@@ -465,7 +465,9 @@ ngx_http_sprox_zone_event(ngx_http_sprox_origin_t *origin,
                                   ? SPROX_SPACE_MAKE : SPROX_SPACE_MAYBE)
         == SPROX_OK)
     {
-        at.rc = sprox_event_apply_locked(at.catalog, at.space, e, when);
+        at.rc = sprox_event_apply_locked(at.catalog, at.space, e, when,
+                                         ngx_http_sprox_now()
+                                         - ngx_http_sprox_wall());
     }
 
     rc = ngx_http_sprox_zone_leave(&at);

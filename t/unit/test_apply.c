@@ -79,6 +79,13 @@ told(sprox_catalog_t *cat, uint32_t n, const char *etag, uint64_t size,
 }
 
 
+static sprox_rc_t
+apply(sprox_catalog_t *cat, uint32_t n, const sprox_event_t *e, int64_t when)
+{
+    return sprox_event_apply_locked(cat, n, e, when, 0);
+}
+
+
 /* "none", "absent", "doubt", or the ETag without its quotes. */
 
 static const char *
@@ -208,7 +215,7 @@ test_cases(void **state_)
                  c->proved);
         }
 
-        rc = sprox_event_apply_locked(cat, n, &c->event, NOW);
+        rc = apply(cat, n, &c->event, NOW);
 
         if (rc != c->rc || strcmp(state(cat, n), c->state) != 0) {
             fail_msg("%s: %d %s", c->name, rc, state(cat, n));
@@ -258,7 +265,7 @@ play(const history_t *h, const unsigned *order, unsigned n, unsigned first,
 
     for (i = 0; i < n; i++) {
         now = NOW + i;
-        rc = sprox_event_apply_locked(cat, number, &h->events[order[i]], now);
+        rc = apply(cat, number, &h->events[order[i]], now);
 
         if (rc == SPROX_AGAIN) {
             (*asked)++;
@@ -452,12 +459,12 @@ test_late_behind_a_proof(void **state_)
     n = space(cat, "space");
 
     e = created(SPROX_SENDER_AWS, "A1", NOW - 90000, "\"a\"", 7);
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW - 89000),
+    assert_int_equal(apply(cat, n, &e, NOW - 89000),
                      SPROX_OK);
     told(cat, n, "\"a\"", 7, NOW - 60000, NOW);
 
     e = created(SPROX_SENDER_AWS, "A2", NOW - 80000, "\"b\"", 7);
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW + 1),
+    assert_int_equal(apply(cat, n, &e, NOW + 1),
                      SPROX_AGAIN);
     assert_string_equal(state(cat, n), "doubt");
 
@@ -471,10 +478,10 @@ test_late_behind_a_proof(void **state_)
     /* what came about after that needs no request, as ever */
 
     e = created(SPROX_SENDER_AWS, "A3", NOW + 2, "\"c\"", 7);
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW + 5000),
+    assert_int_equal(apply(cat, n, &e, NOW + 5000),
                      SPROX_OK);
     e = created(SPROX_SENDER_AWS, "A4", NOW + 3, "\"d\"", 7);
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW + 6000),
+    assert_int_equal(apply(cat, n, &e, NOW + 6000),
                      SPROX_OK);
     assert_string_equal(state(cat, n), "d");
 
@@ -496,31 +503,31 @@ test_generations(void **state_)
 
     e = created(SPROX_SENDER_GCS, "", NOW - 1, "\"two\"", 7);
     e.version = S("1360887759327000");
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW), SPROX_OK);
+    assert_int_equal(apply(cat, n, &e, NOW), SPROX_OK);
 
     /* told again, and one before it */
 
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW), SPROX_DONE);
+    assert_int_equal(apply(cat, n, &e, NOW), SPROX_DONE);
 
     e.version = S("999887759327000");
     e.etag = S("\"one\"");
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW), SPROX_DONE);
+    assert_int_equal(apply(cat, n, &e, NOW), SPROX_DONE);
     assert_string_equal(state(cat, n), "two");
 
     e.version = S("1360887759327001");
     e.etag = S("\"three\"");
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW), SPROX_OK);
+    assert_int_equal(apply(cat, n, &e, NOW), SPROX_OK);
     assert_string_equal(state(cat, n), "three");
 
     /* the end of another generation, and of the one that is known */
 
     e = event(SPROX_EVENT_CHECK, SPROX_SENDER_GCS, "", NOW);
     e.version = S("1360887759327000");
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW), SPROX_DONE);
+    assert_int_equal(apply(cat, n, &e, NOW), SPROX_DONE);
     assert_string_equal(state(cat, n), "three");
 
     e.version = S("1360887759327001");
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW), SPROX_AGAIN);
+    assert_int_equal(apply(cat, n, &e, NOW), SPROX_AGAIN);
     assert_string_equal(state(cat, n), "doubt");
 
     /* which was asked for: a generation that comes late says nothing */
@@ -529,7 +536,7 @@ test_generations(void **state_)
 
     e = created(SPROX_SENDER_GCS, "", NOW - 1, "\"three\"", 7);
     e.version = S("1360887759327001");
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW + 9),
+    assert_int_equal(apply(cat, n, &e, NOW + 9),
                      SPROX_AGAIN);
     assert_string_equal(state(cat, n), "doubt");
 
@@ -561,7 +568,7 @@ test_told_twice(void **state_)
 
     e = created(SPROX_SENDER_AWS, "0055AED6DCD90281E5", NOW - 20000, "\"k\"",
                 7);
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW), SPROX_DONE);
+    assert_int_equal(apply(cat, n, &e, NOW), SPROX_DONE);
 
     assert_int_equal(sprox_catalog_get_locked(cat, n, S("key"), &o, buf),
                      SPROX_OK);
@@ -574,14 +581,14 @@ test_told_twice(void **state_)
 
     e = created(SPROX_SENDER_EVENTBRIDGE, "0055AED6DCD90281E4", NOW - 19000,
                 "\"other\"", 7);
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW), SPROX_AGAIN);
+    assert_int_equal(apply(cat, n, &e, NOW), SPROX_AGAIN);
     told(cat, n, "\"k\"", 7, NOW - 20000, NOW);
 
     /* somebody else has reason to doubt */
 
     e = event(SPROX_EVENT_CHECK, SPROX_SENDER_AWS, "0055AED6DCD90281E6",
               NOW);
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW + 5000),
+    assert_int_equal(apply(cat, n, &e, NOW + 5000),
                      SPROX_AGAIN);
 
     assert_int_equal(sprox_event_settle_locked(cat, n, &e, NOW + 5000),
@@ -590,14 +597,14 @@ test_told_twice(void **state_)
     /* who asks for it is not disturbed by what is older */
 
     e = created(SPROX_SENDER_AWS, "0055AED6DCD90281E4", NOW, "\"n\"", 7);
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW + 5000),
+    assert_int_equal(apply(cat, n, &e, NOW + 5000),
                      SPROX_DONE);
     assert_string_equal(state(cat, n), "doubt");
 
     /* and what is newer waits for the answer as well */
 
     e = created(SPROX_SENDER_AWS, "0055AED6DCD90281E9", NOW, "\"n\"", 7);
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW + 5000),
+    assert_int_equal(apply(cat, n, &e, NOW + 5000),
                      SPROX_AGAIN);
 
     /* an object that another process has proved by a clock ahead of ours */
@@ -605,7 +612,7 @@ test_told_twice(void **state_)
     told(cat, n, "\"k\"", 7, NOW - 20000, NOW + 5500);
     e = created(SPROX_SENDER_AWS, "0055AED6DCD90281E9", NOW + 4000, "\"n\"",
                 7);
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW + 5000),
+    assert_int_equal(apply(cat, n, &e, NOW + 5000),
                      SPROX_OK);
     assert_string_equal(state(cat, n), "n");
 
@@ -615,7 +622,7 @@ test_told_twice(void **state_)
                 "ffffffffffffffffffffffffffffffff"
                 "ffffffffffffffffffffffffffffffff", NOW, "\"long\"", 7);
     assert_int_equal(e.sequencer.len, SPROX_SEQUENCER_MAX);
-    assert_int_equal(sprox_event_apply_locked(cat, n, &e, NOW + 5000),
+    assert_int_equal(apply(cat, n, &e, NOW + 5000),
                      SPROX_OK);
     assert_int_equal(sprox_catalog_get_locked(cat, n, S("key"), &o, buf),
                      SPROX_OK);
@@ -623,10 +630,152 @@ test_told_twice(void **state_)
     assert_int_equal(o.sequencer.len, 0);
 
     e.sequencer = S("1");
-    assert_int_equal(sprox_event_apply_locked(cat, n + 1, &e, NOW),
+    assert_int_equal(apply(cat, n + 1, &e, NOW),
                      SPROX_NOT_FOUND);
 
     check(cat);
+    free(cat);
+}
+
+
+/* A late event proves what was so when it came about, not what is now. */
+
+static void
+test_late(void **state_)
+{
+    size_t            i;
+    uint32_t          n;
+    sprox_rc_t        rc;
+    sprox_event_t     e;
+    sprox_object_t    o;
+    sprox_catalog_t  *cat;
+
+    static const struct {
+        int64_t       time;          /* of the event, against NOW */
+        int64_t       ahead;         /* of our clock */
+        sprox_rc_t    rc;
+        int64_t       proved;        /* against NOW */
+    } late[] = {
+        { 0, 0, SPROX_OK, 0 },
+        { -SPROX_EVENT_SKEW, 0, SPROX_OK, 0 },
+        { -SPROX_EVENT_SKEW - 500, 0, SPROX_OK, -500 },
+        { -SPROX_EVENT_RECENT, 0, SPROX_OK,
+          SPROX_EVENT_SKEW - SPROX_EVENT_RECENT },
+
+        /* a store whose clock is ahead of ours, and one of the future */
+        { SPROX_EVENT_SKEW, 0, SPROX_OK, 0 },
+        { SPROX_EVENT_SKEW + 1, 0, SPROX_AGAIN, 0 },
+        { INT64_MAX - NOW, 0, SPROX_AGAIN, 0 },
+
+        /* our clock was an hour ahead, and does not go back */
+        { -3600000, 3600000, SPROX_OK, 0 },
+        { -3600000 - SPROX_EVENT_SKEW - 500, 3600000, SPROX_OK, -500 },
+        { 0, 3600000, SPROX_AGAIN, 0 }
+    };
+
+    (void) state_;
+
+    for (i = 0; i < 2 * sizeof(late) / sizeof(late[0]); i++) {
+        cat = make(SIZE);
+        n = space(cat, "b");
+
+        e = created(SPROX_SENDER_AWS, "A1", NOW + late[i / 2].time,
+                    "\"a\"", 7);
+
+        if (i % 2) {
+            e = removed(SPROX_SENDER_AWS, "A1", NOW + late[i / 2].time);
+        }
+
+        rc = sprox_event_apply_locked(cat, n, &e, NOW, late[i / 2].ahead);
+        assert_int_equal(rc, late[i / 2].rc);
+
+        if (rc == SPROX_OK) {
+            assert_int_equal(sprox_catalog_get_locked(cat, n, S("key"), &o,
+                                                      buf), SPROX_OK);
+            assert_int_equal(o.proved, NOW + late[i / 2].proved);
+            assert_int_equal(o.absent, i % 2);
+            assert_int_equal(o.told, 1);
+        }
+
+        free(cat);
+    }
+}
+
+
+/* A later event, whose sequencer hides by how much. */
+
+static void
+test_no_time(void **state_)
+{
+    size_t            i;
+    uint32_t          n;
+    sprox_event_t     e;
+    sprox_catalog_t  *cat;
+
+    static const int64_t  times[] = { -1, NOW + SPROX_EVENT_SKEW + 1 };
+
+    (void) state_;
+
+    for (i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        cat = make(SIZE);
+        n = space(cat, "b");
+
+        e = created(SPROX_SENDER_AWS, "A2", NOW - 5, "\"a\"", 7);
+        assert_int_equal(apply(cat, n, &e, NOW - 1), SPROX_OK);
+
+        e = created(SPROX_SENDER_AWS, "A1", times[i], "\"old\"", 7);
+        assert_int_equal(apply(cat, n, &e, NOW), SPROX_DONE);
+        assert_string_equal(state(cat, n), "a");
+
+        e = created(SPROX_SENDER_AWS, "A3", times[i], "\"new\"", 7);
+        assert_int_equal(apply(cat, n, &e, NOW), SPROX_AGAIN);
+        assert_string_equal(state(cat, n), "doubt");
+        free(cat);
+    }
+}
+
+
+/* What is not there: events tell of it, and the store does, in turn. */
+
+static void
+test_told_absent(void **state_)
+{
+    uint32_t          n;
+    sprox_event_t     e;
+    sprox_catalog_t  *cat;
+
+    (void) state_;
+
+    cat = make(SIZE);
+    n = space(cat, "b");
+
+    /* all come late: nobody else told, so sequencers are enough */
+    e = removed(SPROX_SENDER_AWS, "A1", NOW - 90000);
+    assert_int_equal(apply(cat, n, &e, NOW - 80000), SPROX_OK);
+    e = removed(SPROX_SENDER_AWS, "A2", NOW - 85000);
+    assert_int_equal(apply(cat, n, &e, NOW - 79000), SPROX_OK);
+    e = created(SPROX_SENDER_AWS, "A3", NOW - 84000, "\"a\"", 7);
+    assert_int_equal(apply(cat, n, &e, NOW - 78000), SPROX_OK);
+    e = removed(SPROX_SENDER_AWS, "A4", NOW - 83000);
+    assert_int_equal(apply(cat, n, &e, NOW - 77000), SPROX_OK);
+    assert_string_equal(state(cat, n), "absent");
+
+    /* since then the store told so: a late creation was undone by then */
+
+    told(cat, n, NULL, 0, 0, NOW);
+
+    e = created(SPROX_SENDER_AWS, "A5", NOW - 60000, "\"b\"", 7);
+    assert_int_equal(apply(cat, n, &e, NOW + 1), SPROX_AGAIN);
+    assert_string_equal(state(cat, n), "doubt");
+
+    /* until an event tells again */
+
+    told(cat, n, NULL, 0, 0, NOW + 2);
+    e = removed(SPROX_SENDER_AWS, "A6", NOW + 3);
+    assert_int_equal(apply(cat, n, &e, NOW + 4), SPROX_OK);
+    e = created(SPROX_SENDER_AWS, "A7", NOW + 4, "\"c\"", 7);
+    assert_int_equal(apply(cat, n, &e, NOW + 9000), SPROX_OK);
+
     free(cat);
 }
 
@@ -640,7 +789,10 @@ main(void)
         cmocka_unit_test(test_no_request),
         cmocka_unit_test(test_late_behind_a_proof),
         cmocka_unit_test(test_generations),
-        cmocka_unit_test(test_told_twice)
+        cmocka_unit_test(test_told_twice),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_no_time),
+        cmocka_unit_test(test_told_absent)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

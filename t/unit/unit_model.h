@@ -477,9 +477,6 @@ merge(sprox_object_t *o, const sprox_object_t *old)
     }
 
     if (o->absent) {
-        r.told = o->told || old->told;
-        r.last_modified = o->last_modified > old->last_modified
-                          ? o->last_modified : old->last_modified;
         *o = r;
         return;
     }

@@ -503,12 +503,7 @@ sprox_object_merge(const sprox_object_t *a, const sprox_object_t *b)
 
     if (a->absent) {
 
-        /* the time of the last event that said so */
-
-        if (b->told && (!a->told || b->last_modified > a->last_modified)) {
-            merged.told = 1;
-            merged.last_modified = b->last_modified;
-        }
+        /* told: whether it was an event, or the store has said so since */
 
         return merged;
     }

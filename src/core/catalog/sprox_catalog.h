@@ -68,7 +68,8 @@ typedef struct {
     unsigned     doubted:1;         /* of a get(): not to be believed for
                                        however short a time; proved is 0 */
     unsigned     absent:1;          /* there is none; of all else only what
-                                       events tell holds: sequencer, told
+                                       events tell holds: sequencer, and,
+                                       when the last to tell was one, told
                                        and with it last_modified */
 } sprox_object_t;
 

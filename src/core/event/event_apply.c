@@ -135,9 +135,9 @@ same(const sprox_event_t *e, const sprox_object_t *known)
  */
 
 static judged_t
-judge_time(const sprox_event_t *e, const sprox_object_t *known)
+judge_time(const sprox_event_t *e, int64_t at, const sprox_object_t *known)
 {
-    if (e->time < 0 || !orders(e)) {
+    if (at < 0 || !orders(e)) {
         return JUDGED_UNKNOWN;
     }
 
@@ -152,7 +152,7 @@ judge_time(const sprox_event_t *e, const sprox_object_t *known)
         }
     }
 
-    return e->time >= known->proved ? JUDGED_NEWER : JUDGED_UNKNOWN;
+    return at >= known->proved ? JUDGED_NEWER : JUDGED_UNKNOWN;
 }
 
 
@@ -162,15 +162,15 @@ judge_time(const sprox_event_t *e, const sprox_object_t *known)
  */
 
 static int
-proved_since(const sprox_event_t *e, const sprox_object_t *known)
+proved_since(const sprox_event_t *e, int64_t at, const sprox_object_t *known)
 {
-    return e->sender != SPROX_SENDER_GCS && !known->told && e->time >= 0
-           && known->proved - e->time > CLOCKS;
+    return e->sender != SPROX_SENDER_GCS && !known->told
+           && known->proved - at > CLOCKS;
 }
 
 
 static judged_t
-judge(const sprox_event_t *e, const sprox_object_t *known)
+judge(const sprox_event_t *e, int64_t at, const sprox_object_t *known)
 {
     switch (order_of(e, known)) {
 
@@ -179,8 +179,8 @@ judge(const sprox_event_t *e, const sprox_object_t *known)
         return JUDGED_OLDER;
 
     case SPROX_ORDER_NEWER:
-        return known->doubted || proved_since(e, known) ? JUDGED_UNKNOWN
-                                                        : JUDGED_NEWER;
+        return known->doubted || at < 0 || proved_since(e, at, known)
+               ? JUDGED_UNKNOWN : JUDGED_NEWER;
 
     default:
         break;
@@ -192,7 +192,7 @@ judge(const sprox_event_t *e, const sprox_object_t *known)
         return JUDGED_UNKNOWN;
     }
 
-    return same(e, known) ? JUDGED_KNOWN : judge_time(e, known);
+    return same(e, known) ? JUDGED_KNOWN : judge_time(e, at, known);
 }
 
 
@@ -248,10 +248,27 @@ order_from(sprox_catalog_t *cat, uint32_t space, const sprox_event_t *e,
 }
 
 
+/*
+ * When it came about, by the clock of proofs; -1: nobody knows, for it does
+ * not say, or it speaks of the future.
+ */
+
+static int64_t
+time_of(const sprox_event_t *e, int64_t when, int64_t ahead)
+{
+    if (e->time < 0 || e->time > when - ahead + SPROX_EVENT_SKEW) {
+        return -1;
+    }
+
+    return e->time + ahead;
+}
+
+
 sprox_rc_t
 sprox_event_apply_locked(sprox_catalog_t *cat, uint32_t space,
-    const sprox_event_t *e, int64_t when)
+    const sprox_event_t *e, int64_t when, int64_t ahead)
 {
+    int64_t         at;
     uint8_t         buf[SPROX_OBJECT_BUF], sequencer[SPROX_SEQUENCER_MAX];
     judged_t        judged;
     sprox_rc_t      rc;
@@ -261,14 +278,14 @@ sprox_event_apply_locked(sprox_catalog_t *cat, uint32_t space,
         return SPROX_DONE;
     }
 
+    at = time_of(e, when, ahead);
     rc = sprox_catalog_get_locked(cat, space, e->key, &known, buf);
 
     if (rc == SPROX_OK) {
-        judged = judge(e, &known);
+        judged = judge(e, at, &known);
 
     } else {
-        judged = orders(e) && e->time >= 0
-                 && when - e->time <= SPROX_EVENT_RECENT
+        judged = orders(e) && at >= 0 && when - at <= SPROX_EVENT_RECENT
                  ? JUDGED_NEWER : JUDGED_UNKNOWN;
 
         memset(&known, 0, sizeof(sprox_object_t));
@@ -295,9 +312,21 @@ sprox_event_apply_locked(sprox_catalog_t *cat, uint32_t space,
 
     object_of(e, &object, sequencer);
 
-    /* the clocks of processes differ, and put() goes by them */
+    /*
+     * It says what was so when it came about, however late it comes.  But
+     * clocks differ, and put() goes by them: an answer to a request of before
+     * it, which is still on its way, must not take its place.
+     */
 
-    object.proved = when > known.proved ? when : known.proved;
+    object.proved = at + SPROX_EVENT_SKEW;
+
+    if (object.proved > when) {
+        object.proved = when;
+    }
+
+    if (object.proved < known.proved) {
+        object.proved = known.proved;
+    }
 
     rc = sprox_catalog_put_locked(cat, space, e->key, &object);
 

@@ -19,8 +19,19 @@
 
 
 /*
+ * By so much (milliseconds) a store's clock may differ from ours.  So an
+ * event proves what it says for up to so long after it came about; and one
+ * that came about later than that is of a time that nobody knows.
+ */
+#define SPROX_EVENT_SKEW     10000
+
+
+/*
  * Applies an event to the space of its bucket; when: now, in milliseconds,
- * and not earlier than the event came.
+ * and not earlier than the event came; ahead: how far the clock of `when` and
+ * of proofs is ahead of the world's, which stores go by.
+ *
+ * An event that came late proves what was so then, not what is now.
  *
  * SPROX_OK: what it says is known from now on; or, where there is no room,
  * nothing is.  SPROX_DONE: it told nothing new.  SPROX_AGAIN: it cannot be
@@ -28,7 +39,7 @@
  * store, sent at `when` or later, must tell.  SPROX_NOT_FOUND: no such space.
  */
 sprox_rc_t sprox_event_apply_locked(sprox_catalog_t *cat, uint32_t space,
-    const sprox_event_t *e, int64_t when);
+    const sprox_event_t *e, int64_t when, int64_t ahead);
 
 /*
  * After SPROX_AGAIN, when the store's answer was put.  SPROX_OK: what is

@@ -214,6 +214,7 @@ typedef struct {
     ngx_msec_t                resolver_timeout;
     ngx_thread_pool_t        *thread_pool;
     ngx_uint_t                enabled;       /* some location has sprox on */
+    ngx_uint_t                told;          /* events may come */
 } ngx_http_sprox_main_conf_t;
 
 

@@ -22,9 +22,13 @@ ngx_http_sprox_set_admin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_sprox_loc_conf_t  *slcf = conf;
 
-    char                      *rv;
-    ngx_str_t                 *value, path;
-    ngx_http_core_loc_conf_t  *clcf;
+    char                        *rv;
+    ngx_str_t                   *value, path;
+    ngx_http_core_loc_conf_t    *clcf;
+    ngx_http_sprox_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_sprox_module);
+    mcf->told = 1;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 

@@ -50,6 +50,8 @@ ngx_http_sprox_set_events(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return rv;
     }
 
+    mcf->told = 1;
+
     if (ngx_strncmp(value[1].data, "arn:", 4) == 0) {
         return ngx_http_sprox_conf_topic(cf, mcf, &params);
     }

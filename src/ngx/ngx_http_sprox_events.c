@@ -370,6 +370,8 @@ ngx_http_sprox_events_put(ngx_http_sprox_events_t *events,
 
     check = events->spare;
 
+    ngx_http_sprox_told(origin, e->bucket, e->key, events->when);
+
     ngx_http_sprox_warm_before(&check->was, origin, e->bucket, e->key);
 
     rc = ngx_http_sprox_zone_event(origin, e->bucket, e, events->when);

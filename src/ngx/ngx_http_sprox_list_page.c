@@ -10,7 +10,8 @@
  *                another's: wait for it to land, ask again
  *
  * `list cached T` keeps the origin's pages as they came, as entries of the
- * alias's cache zone that hold for T.
+ * alias's cache zone that hold for T, or until somebody tells of a change
+ * below their prefix.
  *
  * A page that somebody fetches already, in whichever worker, is waited for
  * and then read out of the cache; it is kept there for that whatever the
@@ -173,7 +174,10 @@ ngx_http_sprox_stream_age(ngx_http_sprox_stream_t *s)
         || ngx_http_sprox_zone_banned_below(s->alias->origin,
                                             sprox_buf_get(&s->ask.bucket),
                                             sprox_buf_get(&s->ask.prefix),
-                                            sent))
+                                            sent)
+        || ngx_http_sprox_told_since(s->alias->origin,
+                                     sprox_buf_get(&s->ask.bucket),
+                                     sprox_buf_get(&s->ask.prefix), sent))
     {
         return NGX_DECLINED;
     }

@@ -79,6 +79,9 @@ ngx_http_sprox_purge_handler(ngx_http_request_t *r,
     (void) ngx_http_sprox_zone_remove(ctx->alias->origin, ctx->bucket,
                                       ctx->key);
 
+    ngx_http_sprox_told(ctx->alias->origin, ctx->bucket, ctx->key,
+                        ngx_http_sprox_now_exact() + 1);
+
     if (known != SPROX_OK || object.absent) {
         return ngx_http_sprox_purge_answer(purge);
     }

@@ -3,7 +3,7 @@
  * catalog gets all that nginx's slab leaves.
  *
  *   | slab pool, page table | header, log text | the catalog ............ |
- *                             one page each      whole pages, one block
+ *                             few pages each     whole pages, one block
  *
  * The slab is used for its mutex alone (nginx frees it when a worker dies
  * with it) and never allocates again.  A reload finds the catalog as it is.
@@ -30,6 +30,7 @@ typedef struct {
     size_t                        size;
     ngx_http_sprox_clock_t        clock;
     ngx_http_sprox_persist_sh_t   persist;
+    ngx_http_sprox_told_sh_t      told;
 } ngx_http_sprox_zone_sh_t;
 
 
@@ -178,6 +179,12 @@ ngx_http_sprox_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     ngx_http_sprox_clock_init(&sh->clock,
                           ngx_http_sprox_zone_clock(zone->cycle->old_cycle));
+
+    /* nobody knows what events told before */
+
+    if (zone->mcf->told) {
+        sh->told.since = sh->clock + (int64_t) ngx_current_msec;
+    }
 
     shpool->data = sh;
     zone->sh = sh;
@@ -658,6 +665,13 @@ ngx_http_sprox_persist_sh_t *
 ngx_http_sprox_zone_persist(void)
 {
     return &ngx_http_sprox_zone->sh->persist;
+}
+
+
+ngx_http_sprox_told_sh_t *
+ngx_http_sprox_zone_told(void)
+{
+    return ngx_http_sprox_zone ? &ngx_http_sprox_zone->sh->told : NULL;
 }
 
 

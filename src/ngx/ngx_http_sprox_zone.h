@@ -10,6 +10,7 @@
 
 #include "ngx_http_sprox.h"
 #include "ngx_http_sprox_persist.h"
+#include "ngx_http_sprox_told.h"
 #include "sprox_apply.h"
 
 
@@ -148,6 +149,9 @@ ngx_uint_t ngx_http_sprox_zone_bucket(ngx_http_sprox_origin_t *origin,
 
 /* What lies beside the catalog; only where there is one. */
 ngx_http_sprox_persist_sh_t *ngx_http_sprox_zone_persist(void);
+
+/* See _told.h; NULL: there is no catalog. */
+ngx_http_sprox_told_sh_t *ngx_http_sprox_zone_told(void);
 
 void ngx_http_sprox_zone_stats(sprox_catalog_stats_t *stats);
 

@@ -337,3 +337,42 @@ def test_workers_are_not_blocked(sprox, origin):
         assert time.monotonic() - began < 2 * SLOWER
         done = job(nginx, number)["state"] == "done"
     assert job(nginx, number)["done"] == 40 * 20
+
+
+@pytest.mark.parametrize("method, target", [
+    ("PURGE", "/big/"), ("GET", "/_sprox/aliases")])
+def test_many_aliases(sprox, origin, method, target):
+    """A thousand of them take many turns: who comes later is first."""
+    origin.put("bucket", "hot/k", b"hot")
+    names = [f"big/p{i:04}" for i in range(1000)]
+    nginx = sprox(aliases="sprox_alias hot { target store://bucket/hot/; }"
+                  + "".join(f"sprox_alias {name} {{ target store://bucket"
+                            f"{name[3:]}/; list catalog; }}"
+                            if i % 250 == 0 else
+                            f"sprox_alias {name} {{ target store://bucket"
+                            f"{name[3:]}/; }}"
+                            for i, name in enumerate(names)))
+    assert nginx.get("/hot/k").body == b"hot"
+    wait_idle(nginx)
+    pid, = nginx.worker_pids()
+    os.kill(pid, signal.SIGSTOP)
+    with nginx.client() as first, nginx.client() as second:
+        first.send(method, target)
+        second.send("HEAD", "/hot/k")
+        os.kill(pid, signal.SIGCONT)
+        found = first.read()
+        assert found.status == second.read("HEAD").status == 200
+    document = json.loads(found.body)
+    if method == "PURGE":
+        assert len(document["jobs"]) == len(set(document["jobs"])) > 100
+    else:
+        assert [alias["name"] for alias in document["aliases"]] \
+            == names + ["hot"]
+
+    def logged() -> list:
+        asked = [line.split('"')[1].split() for line in nginx.access_log()]
+        return [words[0] for words in asked
+                if words[:2] in (["HEAD", "/hot/k"], [method, target])]
+
+    nginx.wait(lambda: len(logged()) == 2, 5, "to log them")
+    assert logged() == ["HEAD", method]

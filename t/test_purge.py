@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from harness.admin import LOCATION, Admin
 from harness.keys import every_byte, strict
+from harness.listing import Lister
 from harness.sprox import (FILL, SLICE, cache_files, cache_keys, error_code,
                            over, serve, temporary_files, wait_idle)
 
@@ -412,8 +414,10 @@ def test_before_the_fill_is_answered(origin, sprox):
         gate.open()
         assert client.read().body == body
     wait_idle(sprox)
-    assert purge(sprox)["slices"] == FILL // SLICE
     assert cache_files(sprox) == []
+    assert sprox.get("/bucket/key").body == body
+    wait_idle(sprox)
+    assert purge(sprox)["slices"] == FILL // SLICE
 
 
 def test_while_what_is_cached_is_sent(make_nginx, origin):
@@ -456,6 +460,76 @@ def test_many_readers_and_purges(origin, sprox):
     assert cache_files(sprox) == []
     assert temporary_files(sprox) == []
     assert found["slices"] <= SLICES
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_answer_that_was_on_its_way(origin, sprox, known, method):
+    """What was asked for before the purge is not believed after it."""
+    old, new = blob(SLICE + 5, 1), blob(SLICE + 9, 2)
+    if known:
+        origin.put("bucket", "key", blob(10))
+        sprox.get("/bucket/key")
+        wait_idle(sprox)
+        assert purge(sprox)["objects"] == 1
+    origin.put("bucket", "key", old)
+    header = (b"HTTP/1.1 %d OK\r\nETag: \"old\"\r\nContent-Length: %d\r\n"
+              b"Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\n"
+              b"Connection: close\r\n")
+    if method == "GET":
+        raw = header % (206, len(old)) + b"Content-Range: bytes 0-%d/%d" % (
+            len(old) - 1, len(old)) + b"\r\n\r\n" + old
+    else:
+        raw = header % (200, len(old)) + b"\r\n"
+    gate = origin.hold(key="key", nth=1, raw=raw)
+    with sprox.client() as early, sprox.client() as joined:
+        early.send(method, "/bucket/key")
+        gate.wait()
+        origin.put("bucket", "key", new)
+        assert purge(sprox) == NOTHING
+        joined.send("HEAD", "/bucket/key")
+        gate.open()
+        assert early.read(method).status == 200
+        joined.read("HEAD")
+    wait_idle(sprox)
+    assert sprox.head("/bucket/key")["Content-Length"] == str(len(new))
+    assert sprox.get("/bucket/key").body == new
+    before = origin.count()
+    assert sprox.get("/bucket/key").body == new
+    assert origin.count() == before
+
+
+def test_a_404_that_was_on_its_way(make_nginx, origin):
+    nginx = serve(make_nginx, origin.endpoint, more="sprox_valid_missing 1h;")
+    origin.bucket("bucket")
+    gate = origin.hold(key="key", nth=1, status=404, code="NoSuchKey")
+    with nginx.client() as early:
+        early.send("GET", "/bucket/key")
+        gate.wait()
+        origin.put("bucket", "key", b"new")
+        purge(nginx)
+        gate.open()
+        assert early.read().status in (200, 404)
+    assert nginx.get("/bucket/key").body == b"new"
+
+
+def test_a_crawl_that_is_on_its_way_loses_nothing(make_nginx, origin):
+    """A page of before the purge tells of a key that nobody knew."""
+    origin.put("bucket", "key", b"one")
+    origin.put("bucket", "last", b"two")
+    gate = origin.hold(operation="ListObjectsV2", nth=1, gate_after=50)
+    nginx = serve(make_nginx, origin.endpoint, server_more=LOCATION, aliases=""
+                  "sprox_alias lake { target store://bucket/; list catalog; }")
+    gate.wait()
+    assert purge(nginx, "/lake/key") == NOTHING
+    gate.open()
+    Admin(nginx).wait_complete("lake")
+    lister = Lister(nginx.port, "lake")
+    assert lister.all() == ["key", "last"]      # the origin says
+    assert nginx.get("/lake/key").body == b"one"
+    before = origin.count(operation="ListObjectsV2")
+    assert lister.all() == ["key", "last"]
+    assert origin.count(operation="ListObjectsV2") == before
 
 
 # in two workers

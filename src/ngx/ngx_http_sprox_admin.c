@@ -314,8 +314,7 @@ ngx_http_sprox_admin_route_jobs(ngx_http_request_t *r, sprox_str_t rest)
             return ngx_http_sprox_admin_method(r, "GET, HEAD");
         }
 
-        return ngx_http_sprox_admin_send(r, NGX_HTTP_OK,
-                                         ngx_http_sprox_admin_jobs());
+        return ngx_http_sprox_admin_jobs(r);
     }
 
     if (sprox_str_u64(rest, &id) != SPROX_OK) {
@@ -351,10 +350,9 @@ ngx_http_sprox_admin_route_jobs(ngx_http_request_t *r, sprox_str_t rest)
 static ngx_int_t
 ngx_http_sprox_admin_route_aliases(ngx_http_request_t *r, sprox_str_t rest)
 {
-    ngx_int_t                    rc;
-    sprox_str_t                  bucket, crawl;
-    ngx_http_sprox_alias_t      *alias;
-    ngx_http_sprox_main_conf_t  *mcf;
+    ngx_int_t                rc;
+    sprox_str_t              bucket, crawl;
+    ngx_http_sprox_alias_t  *alias;
 
     rc = ngx_http_discard_request_body(r);
 
@@ -362,16 +360,13 @@ ngx_http_sprox_admin_route_aliases(ngx_http_request_t *r, sprox_str_t rest)
         return rc;
     }
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
-
     if (rest.len == 0) {
 
         if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
             return ngx_http_sprox_admin_method(r, "GET, HEAD");
         }
 
-        return ngx_http_sprox_admin_send(r, NGX_HTTP_OK,
-                                         ngx_http_sprox_admin_aliases(mcf));
+        return ngx_http_sprox_admin_aliases(r);
     }
 
     /* an alias' name may end so itself: only a POST is about a crawl */

@@ -26,6 +26,8 @@ static size_t ngx_http_sprox_admin_reason(ngx_http_sprox_alias_t *alias,
     ngx_http_sprox_job_spec_t *spec, sprox_region_t *region, u_char *buf,
     u_char *last);
 static json_t *ngx_http_sprox_admin_whole(json_t *json, size_t members);
+static int ngx_http_sprox_admin_add(const char *text, size_t len,
+    void *data);
 
 
 json_t *
@@ -76,64 +78,6 @@ ngx_http_sprox_admin_job(ngx_http_sprox_job_info_t *info)
         ngx_http_sprox_admin_time(info->ended));
 
     return ngx_http_sprox_admin_whole(json, 15);
-}
-
-
-json_t *
-ngx_http_sprox_admin_jobs(void)
-{
-    json_t                     *json, *jobs;
-    ngx_uint_t                  n;
-    ngx_http_sprox_job_info_t   info;
-
-    json = json_object();
-    jobs = json_array();
-    n = 0;
-
-    for (info.id = 0;
-         ngx_http_sprox_job_next(info.id, &info) == NGX_OK;
-         n++)
-    {
-        json_array_append_new(jobs, ngx_http_sprox_admin_job(&info));
-    }
-
-    if (json_array_size(jobs) != n) {
-        json_decref(jobs);
-        jobs = NULL;
-    }
-
-    json_object_set_new(json, "jobs", jobs);
-
-    return ngx_http_sprox_admin_whole(json, 1);
-}
-
-
-json_t *
-ngx_http_sprox_admin_aliases(ngx_http_sprox_main_conf_t *mcf)
-{
-    json_t                   *json, *aliases;
-    ngx_uint_t                i;
-    ngx_http_sprox_alias_t  **alias;
-
-    json = json_object();
-    aliases = json_array();
-    alias = mcf->aliases.elts;
-
-    for (i = 0; i < mcf->aliases.nelts; i++) {
-        json_array_append_new(aliases,
-                              ngx_http_sprox_admin_alias(alias[i],
-                                                         sprox_str_null,
-                                                         NULL));
-    }
-
-    if (json_array_size(aliases) != mcf->aliases.nelts) {
-        json_decref(aliases);
-        aliases = NULL;
-    }
-
-    json_object_set_new(json, "aliases", aliases);
-
-    return ngx_http_sprox_admin_whole(json, 1);
 }
 
 
@@ -364,36 +308,66 @@ ngx_http_sprox_admin_whole(json_t *json, size_t members)
 
 
 ngx_int_t
+ngx_http_sprox_admin_dump(sprox_buf_t *buf, json_t *json)
+{
+    int  rc;
+
+    if (json == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = json_dump_callback(json, ngx_http_sprox_admin_add, buf,
+                            NGX_HTTP_SPROX_ADMIN_JSON);
+    json_decref(json);
+
+    return rc == 0 && sprox_buf_rc(buf) == SPROX_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+static int
+ngx_http_sprox_admin_add(const char *text, size_t len, void *data)
+{
+    sprox_buf_add(data, text, len);
+
+    return 0;
+}
+
+
+ngx_int_t
 ngx_http_sprox_admin_send(ngx_http_request_t *r, ngx_uint_t status,
     json_t *json)
 {
-    size_t       len;
-    u_char      *p;
-    ngx_str_t    name, value;
-    sprox_str_t  body;
+    sprox_buf_t  buf;
+    sprox_mem_t  mem;
 
-    if (json == NULL) {
+    ngx_http_sprox_mem_pool(&mem, r->pool);
+    sprox_buf_init(&buf, &mem);
+
+    if (ngx_http_sprox_admin_dump(&buf, json) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    len = json_dumpb(json, NULL, 0, NGX_HTTP_SPROX_ADMIN_JSON);
-    p = len ? ngx_pnalloc(r->pool, len + 1) : NULL;
+    return ngx_http_sprox_admin_send_text(r, status, &buf);
+}
 
-    if (p != NULL) {
-        (void) json_dumpb(json, (char *) p, len, NGX_HTTP_SPROX_ADMIN_JSON);
-        p[len] = '\n';
-    }
 
-    json_decref(json);
+ngx_int_t
+ngx_http_sprox_admin_send_text(ngx_http_request_t *r, ngx_uint_t status,
+    sprox_buf_t *buf)
+{
+    ngx_str_t  name, value;
+
+    sprox_buf_char(buf, LF);
 
     ngx_str_set(&name, "Cache-Control");
     ngx_str_set(&value, "no-store");
 
-    if (p == NULL || ngx_http_sprox_add_header(r, name, value) != NGX_OK) {
+    if (sprox_buf_rc(buf) != SPROX_OK
+        || ngx_http_sprox_add_header(r, name, value) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    body = sprox_str_make(p, len + 1);
-
-    return ngx_http_sprox_send_body(r, status, "application/json", body);
+    return ngx_http_sprox_send_body(r, status, "application/json",
+                                    sprox_buf_get(buf));
 }

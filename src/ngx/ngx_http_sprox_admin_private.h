@@ -19,10 +19,15 @@
  * region, where that is none of the catalog's; NULL: not known.
  */
 json_t *ngx_http_sprox_admin_job(ngx_http_sprox_job_info_t *info);
-json_t *ngx_http_sprox_admin_jobs(void);
 json_t *ngx_http_sprox_admin_alias(ngx_http_sprox_alias_t *alias,
     sprox_str_t bucket, const sprox_region_t *counted);
-json_t *ngx_http_sprox_admin_aliases(ngx_http_sprox_main_conf_t *mcf);
+
+/*
+ * Answers with all jobs, or all aliases, in steps.  Return what a content
+ * handler returns.
+ */
+ngx_int_t ngx_http_sprox_admin_jobs(ngx_http_request_t *r);
+ngx_int_t ngx_http_sprox_admin_aliases(ngx_http_request_t *r);
 
 /*
  * Whether the catalog has counted what is below a prefix.  *region: as it
@@ -44,6 +49,16 @@ ngx_int_t ngx_http_sprox_admin_count(ngx_http_request_t *r,
  */
 ngx_int_t ngx_http_sprox_admin_send(ngx_http_request_t *r, ngx_uint_t status,
     json_t *json);
+
+/*
+ * Writes a document at a buffer's end, and gives up the reference to it.
+ * NGX_OK; NGX_ERROR: memory, and the text is not whole.
+ */
+ngx_int_t ngx_http_sprox_admin_dump(sprox_buf_t *buf, json_t *json);
+
+/* Answers with a text, of r->pool, that was made so. */
+ngx_int_t ngx_http_sprox_admin_send_text(ngx_http_request_t *r,
+    ngx_uint_t status, sprox_buf_t *buf);
 
 
 #endif /* _NGX_HTTP_SPROX_ADMIN_PRIVATE_H_INCLUDED_ */

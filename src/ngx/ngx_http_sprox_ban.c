@@ -13,6 +13,7 @@
 #include "ngx_http_sprox_crawl.h"
 #include "ngx_http_sprox_error.h"
 #include "ngx_http_sprox_list.h"
+#include "ngx_http_sprox_steps.h"
 #include "ngx_http_sprox_zone.h"
 
 
@@ -27,9 +28,11 @@ typedef struct {
     int64_t                time;
     sprox_buf_t            body;
     ngx_uint_t             n;           /* of jobs */
+    ngx_uint_t             i;           /* the next alias */
 } ngx_http_sprox_ban_t;
 
 
+static ngx_int_t ngx_http_sprox_ban_step(ngx_http_request_t *r, void *data);
 static ngx_int_t ngx_http_sprox_ban_alias(ngx_http_sprox_ban_t *b,
     ngx_http_sprox_alias_t *alias);
 static ngx_int_t ngx_http_sprox_ban_place(ngx_http_sprox_ban_t *b,
@@ -66,11 +69,8 @@ ngx_http_sprox_ban_asked(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
 ngx_int_t
 ngx_http_sprox_ban_handler(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
 {
-    ngx_int_t                     rc;
-    ngx_uint_t                    i;
-    ngx_http_sprox_ban_t          b;
-    ngx_http_sprox_alias_t      **aliases;
-    ngx_http_sprox_main_conf_t   *mcf;
+    ngx_http_sprox_ban_t        *b;
+    ngx_http_sprox_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
 
@@ -78,31 +78,56 @@ ngx_http_sprox_ban_handler(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
         return ngx_http_sprox_send_error(r, SPROX_ERR_NO_SUCH_BUCKET, NULL);
     }
 
-    b.request = r;
-    b.ctx = ctx;
-    b.n = 0;
-    b.prefix = ctx->s3.key;
+    b = ngx_pcalloc(r->pool, sizeof(ngx_http_sprox_ban_t));
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-    if (b.prefix.len) {
-        b.prefix.len--;
+    b->request = r;
+    b->ctx = ctx;
+    b->prefix = ctx->s3.key;
+
+    if (b->prefix.len) {
+        b->prefix.len--;
     }
 
     /* what was asked for in this very millisecond is older, too */
 
-    b.time = ngx_http_sprox_now() + 1;
+    b->time = ngx_http_sprox_now() + 1;
 
-    sprox_buf_init(&b.body, &ctx->mem);
-    sprox_buf_text(&b.body, "{\"jobs\": [");
+    sprox_buf_init(&b->body, &ctx->mem);
+    sprox_buf_text(&b->body, "{\"jobs\": [");
 
-    aliases = mcf->aliases.elts;
+    /* who purges and leaves wants it purged all the same */
 
-    for (i = 0; i < mcf->aliases.nelts; i++) {
+    r->read_event_handler = ngx_http_block_reading;
 
-        if (!sprox_alias_has_bucket(&aliases[i]->map, ctx->s3.bucket)) {
-            continue;
+    return ngx_http_sprox_steps(r, ngx_http_sprox_ban_step, b, b->time - 1);
+}
+
+
+/* One alias: a ban takes its time where there are many, and so does a job. */
+
+static ngx_int_t
+ngx_http_sprox_ban_step(ngx_http_request_t *r, void *data)
+{
+    ngx_http_sprox_ban_t *b = data;
+
+    ngx_int_t                     rc;
+    ngx_http_sprox_alias_t      **aliases, *alias;
+    ngx_http_sprox_main_conf_t   *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
+
+    if (b->i < mcf->aliases.nelts) {
+        aliases = mcf->aliases.elts;
+        alias = aliases[b->i++];
+
+        if (!sprox_alias_has_bucket(&alias->map, b->ctx->s3.bucket)) {
+            return NGX_AGAIN;
         }
 
-        rc = ngx_http_sprox_ban_alias(&b, aliases[i]);
+        rc = ngx_http_sprox_ban_alias(b, alias);
 
         if (rc == NGX_ABORT) {
             return ngx_http_sprox_send_error(r, SPROX_ERR_NOT_IMPLEMENTED,
@@ -110,20 +135,19 @@ ngx_http_sprox_ban_handler(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
                        "objects by name");
         }
 
-        if (rc != NGX_OK) {
-            return ngx_http_sprox_send_error(r, SPROX_ERR_INTERNAL_ERROR,
-                                             NULL);
-        }
+        return rc == NGX_OK ? NGX_AGAIN
+                            : ngx_http_sprox_send_error(r,
+                                             SPROX_ERR_INTERNAL_ERROR, NULL);
     }
 
-    sprox_buf_text(&b.body, "]}" CRLF);
+    sprox_buf_text(&b->body, "]}" CRLF);
 
-    if (sprox_buf_rc(&b.body) != SPROX_OK) {
+    if (sprox_buf_rc(&b->body) != SPROX_OK) {
         return ngx_http_sprox_send_error(r, SPROX_ERR_INTERNAL_ERROR, NULL);
     }
 
     return ngx_http_sprox_send_body(r, NGX_HTTP_OK, "application/json",
-                                    sprox_buf_get(&b.body));
+                                    sprox_buf_get(&b->body));
 }
 
 

@@ -14,26 +14,16 @@
 #include "ngx_http_sprox_cache.h"
 #include "ngx_http_sprox_error.h"
 #include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_steps.h"
 #include "ngx_http_sprox_zone.h"
-
-
-/* Slices deleted in one turn of the event loop. */
-#define NGX_HTTP_SPROX_PURGE_STEP   64
-
-/*
- * While a purge goes on it has a timer, which keeps a worker that is to exit;
- * in ms.  A turn never takes that long.
- */
-#define NGX_HTTP_SPROX_PURGE_GUARD  60000
 
 
 typedef struct {
     ngx_http_request_t    *request;
     ngx_http_sprox_ctx_t  *ctx;
-    ngx_event_t            event;
     sprox_object_t         object;
     sprox_buf_t            key;
-    ngx_array_t           *places;
+    ngx_array_t           *places;      /* NULL: nothing is known */
     ngx_uint_t             place;       /* the one that is looked into, */
     uint64_t               index;       /* and the slice in it */
     ngx_uint_t             objects;
@@ -42,19 +32,18 @@ typedef struct {
 } ngx_http_sprox_purge_t;
 
 
-static void ngx_http_sprox_purge_step(ngx_event_t *ev);
+static ngx_int_t ngx_http_sprox_purge_step(ngx_http_request_t *r, void *data);
 static ngx_int_t ngx_http_sprox_purge_slice(ngx_http_sprox_purge_t *purge);
 static ngx_int_t ngx_http_sprox_purge_answer(ngx_http_sprox_purge_t *purge);
-static void ngx_http_sprox_purge_cleanup(void *data);
 
 
 ngx_int_t
 ngx_http_sprox_purge_handler(ngx_http_request_t *r,
     ngx_http_sprox_ctx_t *ctx)
 {
+    int64_t                      now;
     sprox_rc_t                   known;
     sprox_object_t               object;
-    ngx_pool_cleanup_t          *cln;
     ngx_http_sprox_purge_t      *purge;
     ngx_http_sprox_main_conf_t  *mcf;
     static uint8_t               buf[SPROX_OBJECT_BUF];
@@ -62,9 +51,8 @@ ngx_http_sprox_purge_handler(ngx_http_request_t *r,
     mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
 
     purge = ngx_pcalloc(r->pool, sizeof(ngx_http_sprox_purge_t));
-    cln = ngx_pool_cleanup_add(r->pool, 0);
 
-    if (purge == NULL || cln == NULL) {
+    if (purge == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -74,16 +62,25 @@ ngx_http_sprox_purge_handler(ngx_http_request_t *r,
     known = ngx_http_sprox_zone_get(ctx->alias->origin, ctx->bucket, ctx->key,
                                     &object, buf);
 
-    /* what is not known may stand in the catalog's file */
+    /*
+     * What is not known may stand in the catalog's file, or be on its way; and
+     * what was asked for in this very millisecond is older, too.
+     */
 
-    (void) ngx_http_sprox_zone_remove(ctx->alias->origin, ctx->bucket,
-                                      ctx->key);
+    now = ngx_http_sprox_now();
+
+    (void) ngx_http_sprox_zone_purge(ctx->alias->origin, ctx->bucket,
+                                     ctx->key, now + 1);
+
+    /* who purges and leaves wants it purged all the same */
+
+    r->read_event_handler = ngx_http_block_reading;
 
     ngx_http_sprox_told(ctx->alias->origin, ctx->bucket, ctx->key,
                         ngx_http_sprox_now_exact() + 1);
 
     if (known != SPROX_OK || object.absent) {
-        return ngx_http_sprox_purge_answer(purge);
+        return ngx_http_sprox_steps(r, ngx_http_sprox_purge_step, purge, now);
     }
 
     purge->objects = 1;
@@ -103,22 +100,7 @@ ngx_http_sprox_purge_handler(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    purge->event.handler = ngx_http_sprox_purge_step;
-    purge->event.data = purge;
-    purge->event.log = r->connection->log;
-
-    cln->handler = ngx_http_sprox_purge_cleanup;
-    cln->data = purge;
-
-    /* who purges and leaves wants it purged all the same */
-
-    r->main->count++;
-    r->read_event_handler = ngx_http_block_reading;
-
-    ngx_add_timer(&purge->event, NGX_HTTP_SPROX_PURGE_GUARD);
-    ngx_post_event(&purge->event, &ngx_posted_events);
-
-    return NGX_DONE;
+    return ngx_http_sprox_steps(r, ngx_http_sprox_purge_step, purge, now);
 }
 
 
@@ -166,47 +148,22 @@ ngx_http_sprox_purge_allowed(ngx_http_request_t *r)
 }
 
 
-static void
-ngx_http_sprox_purge_step(ngx_event_t *ev)
+static ngx_int_t
+ngx_http_sprox_purge_step(ngx_http_request_t *r, void *data)
 {
-    ngx_int_t                rc;
-    ngx_uint_t               n;
-    ngx_connection_t        *c;
-    ngx_http_request_t      *r;
-    ngx_http_sprox_purge_t  *purge;
+    ngx_http_sprox_purge_t *purge = data;
 
-    purge = ev->data;
-    r = purge->request;
-    c = r->connection;
+    ngx_int_t  rc;
 
-    ngx_http_set_log_request(c->log, r);
+    rc = ngx_http_sprox_purge_slice(purge);
 
-    for (n = 0; n < NGX_HTTP_SPROX_PURGE_STEP; n++) {
-
-        rc = ngx_http_sprox_purge_slice(purge);
-
-        if (rc == NGX_DONE) {
-            rc = ngx_http_sprox_purge_answer(purge);
-            goto done;
-        }
-
-        if (rc != NGX_OK) {
-            rc = ngx_http_sprox_send_error(r, SPROX_ERR_INTERNAL_ERROR, NULL);
-            goto done;
-        }
+    if (rc == NGX_DONE) {
+        return ngx_http_sprox_purge_answer(purge);
     }
 
-    ngx_add_timer(ev, NGX_HTTP_SPROX_PURGE_GUARD);
-    ngx_post_event(ev, &ngx_posted_next_events);
-
-    return;
-
-done:
-
-    ngx_http_sprox_purge_cleanup(purge);
-
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    return rc == NGX_OK ? NGX_AGAIN
+                        : ngx_http_sprox_send_error(r,
+                                         SPROX_ERR_INTERNAL_ERROR, NULL);
 }
 
 
@@ -222,7 +179,7 @@ ngx_http_sprox_purge_slice(ngx_http_sprox_purge_t *purge)
 
     ctx = purge->ctx;
 
-    if (purge->place == purge->places->nelts) {
+    if (purge->places == NULL || purge->place == purge->places->nelts) {
         return NGX_DONE;
     }
 
@@ -287,19 +244,4 @@ ngx_http_sprox_purge_answer(ngx_http_sprox_purge_t *purge)
                - p;
 
     return ngx_http_sprox_send_body(r, NGX_HTTP_OK, "application/json", body);
-}
-
-
-static void
-ngx_http_sprox_purge_cleanup(void *data)
-{
-    ngx_http_sprox_purge_t *purge = data;
-
-    if (purge->event.timer_set) {
-        ngx_del_timer(&purge->event);
-    }
-
-    if (purge->event.posted) {
-        ngx_delete_posted_event(&purge->event);
-    }
 }

@@ -17,15 +17,13 @@
 #include "ngx_http_sprox_crawl.h"
 #include "ngx_http_sprox_list.h"
 #include "ngx_http_sprox_metrics.h"
+#include "ngx_http_sprox_steps.h"
 #include "ngx_http_sprox_walk.h"
 #include "ngx_http_sprox_zone.h"
 
 
 /* Keys under one holding of the catalog's lock. */
 #define NGX_HTTP_SPROX_SWEEP_STEP   128
-
-/* How long one turn of the event loop may take, in microseconds. */
-#define NGX_HTTP_SPROX_SWEEP_TURN   2000
 
 
 /* What a thread looks for; in the walk's pool. */
@@ -72,7 +70,6 @@ static ngx_uint_t ngx_http_sprox_sweep_match(void *data, sprox_str_t key,
 static void ngx_http_sprox_sweep_found(void *data,
     ngx_http_sprox_walk_file_t *files, ngx_uint_t n, ngx_int_t rc);
 static void ngx_http_sprox_sweep_over(ngx_http_sprox_sweep_t *s);
-static uint64_t ngx_http_sprox_sweep_clock(void);
 
 
 const ngx_http_sprox_job_kind_t  ngx_http_sprox_purge_kind = {
@@ -155,7 +152,7 @@ ngx_http_sprox_sweep_event(ngx_event_t *ev)
     ngx_http_sprox_sweep_t  *s;
 
     s = ev->data;
-    began = ngx_http_sprox_sweep_clock();
+    began = ngx_http_sprox_steps_clock();
 
     do {
 
@@ -187,8 +184,8 @@ ngx_http_sprox_sweep_event(ngx_event_t *ev)
             return;
         }
 
-    } while (ngx_http_sprox_sweep_clock() - began
-             < NGX_HTTP_SPROX_SWEEP_TURN);
+    } while (ngx_http_sprox_steps_clock() - began
+             < NGX_HTTP_SPROX_STEPS_TURN);
 
     ngx_post_event(ev, &ngx_posted_next_events);
 }
@@ -425,17 +422,4 @@ ngx_http_sprox_sweep_over(ngx_http_sprox_sweep_t *s)
 
     ngx_http_sprox_job_end(s->job, NGX_HTTP_SPROX_JOB_DONE, 0,
                            "%uL files, %O bytes", s->slices, s->bytes);
-}
-
-
-/* nginx's own time stands still within a turn. */
-
-static uint64_t
-ngx_http_sprox_sweep_clock(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }

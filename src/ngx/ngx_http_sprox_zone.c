@@ -438,6 +438,29 @@ ngx_http_sprox_zone_remove(ngx_http_sprox_origin_t *origin,
 
 
 sprox_rc_t
+ngx_http_sprox_zone_purge(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t key, int64_t when)
+{
+    sprox_rc_t                rc;
+    ngx_http_sprox_zone_at_t  at;
+
+    ngx_http_sprox_persist_tell();
+
+    if (ngx_http_sprox_zone_enter(&at, origin, bucket, SPROX_SPACE_MAYBE)
+        == SPROX_OK)
+    {
+        at.rc = sprox_catalog_purge_locked(at.catalog, at.space, key, when);
+    }
+
+    rc = ngx_http_sprox_zone_leave(&at);
+
+    ngx_http_sprox_persist_mark();
+
+    return rc;
+}
+
+
+sprox_rc_t
 ngx_http_sprox_zone_doubt(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_str_t key, int64_t when)
 {

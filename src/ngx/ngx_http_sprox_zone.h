@@ -47,6 +47,10 @@ sprox_rc_t ngx_http_sprox_zone_put(ngx_http_sprox_origin_t *origin,
 sprox_rc_t ngx_http_sprox_zone_remove(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_str_t key);
 
+/* See sprox_catalog_purge_locked(). */
+sprox_rc_t ngx_http_sprox_zone_purge(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t key, int64_t when);
+
 /* See sprox_event_apply_locked() and sprox_event_settle_locked(). */
 sprox_rc_t ngx_http_sprox_zone_event(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, const sprox_event_t *e, int64_t when);

@@ -461,11 +461,118 @@ test_no_room(void **state)
 }
 
 
+/* What was asked for before a purge is not believed, known or not. */
+
+static void
+test_purge(void **state)
+{
+    uint32_t          s;
+    sprox_object_t    o, got;
+    sprox_catalog_t  *cat;
+
+    (void) state;
+
+    cat = make(SPROX_CATALOG_SIZE_MIN);
+    s = space(cat, "s");
+    (void) open_region(cat, s, "r/");
+
+    assert_int_equal(sprox_catalog_purge_locked(cat, s + 1, S("k"), 20),
+                     SPROX_NOT_FOUND);
+
+    /* of what nothing is known: an answer of before tells nothing */
+
+    assert_int_equal(sprox_catalog_purge_locked(cat, s, S("k"), 20),
+                     SPROX_OK);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("k"), &got, buf),
+                     SPROX_OK);
+    assert_true(got.absent && got.doubted && got.proved == 0);
+
+    o = object(MD5, 12, 19);
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &o),
+                     SPROX_DONE);
+    o.absent = 1;
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &o), SPROX_OK);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("k"), &got, buf),
+                     SPROX_OK);
+    assert_true(got.absent && got.doubted);
+
+    /* one since does */
+
+    o = object(MD5_B, 12, 20);
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &o), SPROX_OK);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("k"), &got, buf),
+                     SPROX_OK);
+    assert_true(!got.doubted && got.proved == 20);
+    assert_str(got.etag, MD5_B);
+
+    /* what is known goes, and the same */
+
+    assert_int_equal(sprox_catalog_purge_locked(cat, s, S("k"), 30),
+                     SPROX_OK);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("k"), &got, buf),
+                     SPROX_OK);
+    assert_true(got.absent && got.doubted && got.etag.len == 0);
+
+    /* what is held is listed on, its headers forgotten */
+
+    o = object(MD5, 12, 25);
+    o.headed = 1;
+    o.headers = S("a: b\r\n");
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("r/1"), &o),
+                     SPROX_OK);
+    assert_int_equal(sprox_catalog_purge_locked(cat, s, S("r/1"), 30),
+                     SPROX_OK);
+    assert_counts(cat, s, "r/", 1, 12);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("r/1"), &got, buf),
+                     SPROX_OK);
+    assert_true(!got.absent && got.doubted && !got.headed);
+    o = object(MD5_B, 12, 29);
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("r/1"), &o),
+                     SPROX_DONE);
+
+    /* a listing of before does not tell of it: whether it is there, is open */
+
+    assert_int_equal(sprox_catalog_purge_locked(cat, s, S("r/2"), 30),
+                     SPROX_OK);
+    o.listed = 1;
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("r/2"), &o),
+                     SPROX_DONE);
+    assert_int_equal(sprox_catalog_remove_locked(cat, s, S("r/2")),
+                     SPROX_OK);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("r/2"), &got, buf),
+                     SPROX_OK);
+    assert_true(got.absent && got.doubted);
+    check(cat);
+
+    /* and what an event told stays: it beats what is late */
+
+    o = object("", 0, 25);
+    o.absent = 1;
+    o.told = 1;
+    o.sequencer = S("05");
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("r/3"), &o),
+                     SPROX_OK);
+    assert_int_equal(sprox_catalog_purge_locked(cat, s, S("r/3"), 30),
+                     SPROX_OK);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("r/3"), &got, buf),
+                     SPROX_OK);
+    assert_true(got.absent && got.doubted && got.told);
+    assert_str(got.sequencer, "05");
+    o = object(MD5, 12, 29);
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("r/3"), &o),
+                     SPROX_DONE);
+    check(cat);
+
+    free(cat);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_held),
+        cmocka_unit_test(test_purge),
         cmocka_unit_test(test_release),
         cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_dropped_full),

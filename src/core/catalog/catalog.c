@@ -497,6 +497,46 @@ sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t number,
 }
 
 
+sprox_rc_t
+sprox_catalog_purge_locked(sprox_catalog_t *cat, uint32_t number,
+    sprox_str_t key, int64_t when)
+{
+    uint32_t           ref;
+    sprox_rc_t         rc;
+    sprox_space_t     *space;
+    sprox_object_t     none;
+    sprox_map_path_t   path;
+
+    sprox_zone_enter(cat);
+
+    space = sprox_zone_space(cat, number);
+    if (space == NULL) {
+        return SPROX_NOT_FOUND;
+    }
+
+    /* what an event told of one that is gone, is still needed */
+
+    ref = sprox_map_find(cat, space->root, key, &path);
+
+    if (ref && !(sprox_record(cat, ref)->node.flags & SPROX_RECORD_ABSENT)) {
+        (void) sprox_catalog_remove_locked(cat, number, key);
+    }
+
+    if (sprox_catalog_doubt_locked(cat, number, key, when) == SPROX_OK) {
+        return SPROX_OK;
+    }
+
+    memset(&none, 0, sizeof(sprox_object_t));
+    none.absent = 1;
+    none.proved = when;
+
+    rc = sprox_catalog_put_locked(cat, number, key, &none);
+
+    return rc == SPROX_OK ? sprox_catalog_doubt_locked(cat, number, key, when)
+                          : rc;
+}
+
+
 void
 sprox_catalog_stats_locked(sprox_catalog_t *cat, sprox_catalog_stats_t *stats)
 {

@@ -181,6 +181,15 @@ sprox_rc_t sprox_catalog_doubt_locked(sprox_catalog_t *cat, uint32_t space,
 sprox_rc_t sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_str_t key);
 
+/*
+ * The same, and another version of which a request tells that was sent before
+ * `when` (milliseconds) is not put either: of any key there is something to
+ * be doubted then, be it that it is absent.  SPROX_OK, SPROX_NOT_FOUND (no
+ * such space), or as for put(), when there is no room for that.
+ */
+sprox_rc_t sprox_catalog_purge_locked(sprox_catalog_t *cat, uint32_t space,
+    sprox_str_t key, int64_t when);
+
 
 /*
  * Where a walk over a space's keys of a prefix, in byte order, has come to:

@@ -180,10 +180,15 @@ def test_a_range_comes_in_parts(make_nginx, origin):
                                           for a, b in want]
 
 
-@pytest.mark.parametrize("busy, want", [(7, 4), (8, 1)])
-def test_no_parts_among_many_fills(make_nginx, origin, busy, want):
-    """They would cost requests, and bring nothing any sooner."""
-    nginx = serve(make_nginx, origin.endpoint, slice="512k", fill="2m")
+@pytest.mark.parametrize("busy, room, want", [
+    (7, 0, 4), (8, 0, 1), (0, 4, 4), (0, 3, 1), (2, 6, 4), (2, 5, 1)])
+def test_no_parts_among_many_fills(make_nginx, origin, busy, room, want):
+    """
+    They would cost requests, and bring nothing any sooner: others take the
+    connections. room: max_connections.
+    """
+    nginx = serve(make_nginx, origin.endpoint, slice="512k", fill="2m",
+                  origin_more=f"max_connections {room};")
     body = blob(2 << 20)
     for key in "busy", "key":
         origin.put("bucket", key, body * 4)
@@ -193,7 +198,6 @@ def test_no_parts_among_many_fills(make_nginx, origin, busy, want):
     for number, client in enumerate(clients[1:]):
         at = number << 19
         client.send("GET", "/bucket/busy", {"Range": f"bytes={at}-{at + 9}"})
-    gate.wait(busy)
     wait_fills(nginx, busy)
     clients[0].send("GET", "/bucket/key",
                     {"Range": f"bytes=0-{len(body) - 1}"})

@@ -20,6 +20,8 @@
 #define NGX_HTTP_SPROX_GUARD   60000
 
 
+static sprox_plan_spare_e ngx_http_sprox_object_spare(
+    ngx_http_sprox_object_t *o);
 static ngx_int_t ngx_http_sprox_object_plan(ngx_http_sprox_object_t *o,
     ngx_uint_t look);
 static ngx_int_t ngx_http_sprox_object_look(ngx_http_sprox_object_t *o,
@@ -130,21 +132,40 @@ ngx_http_sprox_object_ahead(ngx_http_sprox_object_t *o)
 }
 
 
+/* Parts that would wait for a connection take longer than one run. */
+
+static sprox_plan_spare_e
+ngx_http_sprox_object_spare(ngx_http_sprox_object_t *o)
+{
+    ngx_uint_t  n, max;
+
+    n = ngx_http_sprox_fills();
+    max = o->spec.origin->max_connections;
+
+    if (n >= NGX_HTTP_SPROX_AHEAD_FILLS) {
+        return SPROX_PLAN_NONE;
+    }
+
+    if (n >= NGX_HTTP_SPROX_PART_FILLS
+        || (max && n + SPROX_PLAN_SPLIT > max))
+    {
+        return SPROX_PLAN_RUNS;
+    }
+
+    return SPROX_PLAN_PARTS;
+}
+
+
 /* look: whether the slice at pos may be in the cache. */
 
 static ngx_int_t
 ngx_http_sprox_object_plan(ngx_http_sprox_object_t *o, ngx_uint_t look)
 {
     ngx_int_t            rc;
-    ngx_uint_t           n;
     sprox_plan_spare_e   spare;
     sprox_plan_action_t  action;
 
-    n = ngx_http_sprox_fills();
-
-    spare = n < NGX_HTTP_SPROX_PART_FILLS ? SPROX_PLAN_PARTS
-            : n < NGX_HTTP_SPROX_AHEAD_FILLS ? SPROX_PLAN_RUNS
-            : SPROX_PLAN_NONE;
+    spare = ngx_http_sprox_object_spare(o);
 
     for ( ;; ) {
         action = sprox_plan_next(&o->plan, spare);

@@ -23,7 +23,7 @@ from harness.memory import poke
 from harness.nginx import SLOWER
 from harness.snapshot import Object
 from harness.sprox import HTTP, LOG
-from test_persist import BODY, begin, keeper, path, wait_saved
+from test_persist import BODY, begin, keeper, path, saved, wait_saved
 
 SHIMS = "env FULL_DISK; env HELD_DISK; env FULL_DISK_DIR; " \
         "env HELD_READ; env HELD_READ_DIR;"
@@ -192,6 +192,30 @@ def test_full_disk_at_the_end(sprox, origin, flags):
     assert "could not be written: pwrite() failed" in nginx.log()
     assert path(nginx).read_bytes() == before
     assert not path(nginx, ".tmp").exists()
+
+
+def test_a_mark_on_a_full_disk(sprox, origin, flags):
+    """It fails once, and is written by a thread as soon as it can be."""
+    options, folder = flags
+    options["env"]["FULL_DISK_DIR"] = str(folder / "nginx0/catalo")
+    nginx = sprox(every="200ms", **options)
+    nginx.head("/bucket/o0")
+    wait_saved(nginx, 1)
+    (folder / "full").touch()
+    for n in range(5):
+        assert nginx.request("PURGE", f"/bucket/o{n}").status == 200
+    said = r"\[error\] .* could not be marked: pwrite\(\) failed; "
+    nginx.wait_log(said + "said once a minute")
+    assert len(re.findall(said + "after a crash", nginx.log())) == 1
+    assert snapshot.read(path(nginx)).state == b"open"
+    assert saved(nginx) == 1                # no snapshot comes before it
+    failures = "sprox_catalog_file_failures_total"
+    nginx.wait(lambda: nginx.metrics().sum(failures) >= 4, 10,
+               "to try again and again")
+    assert len(re.findall(said, nginx.log())) == 2
+    (folder / "full").unlink()
+    nginx.wait_log(r"\[notice\] .* is marked by now")
+    wait_saved(nginx, 0)
 
 
 def test_nothing_changed_nothing_is_written(sprox):

@@ -14,7 +14,8 @@
  * sees whether the worker shall leave, and tells that the owner lives.  A
  * file is another one at the start, when an nginx of another binary has
  * written it, and when the catalog was emptied since it was read: then what
- * was written last comes back.
+ * was written last comes back.  A mark that could not be written when
+ * somebody told is a step of its own, before the look.
  *
  * The duty is a pid in shared memory.  Whoever takes it over begins anew:
  * what is put twice stays the same, and nothing half-written has the name.
@@ -77,6 +78,8 @@ static void ngx_http_sprox_persist_post(ngx_http_sprox_persist_t *p,
 static void ngx_http_sprox_persist_thread(void *data, ngx_log_t *log);
 static void ngx_http_sprox_persist_done(ngx_event_t *ev);
 static ngx_http_sprox_persist_step_pt ngx_http_sprox_persist_next(
+    ngx_http_sprox_persist_t *p);
+static ngx_http_sprox_persist_step_pt ngx_http_sprox_persist_doubted(
     ngx_http_sprox_persist_t *p);
 static ngx_http_sprox_persist_step_pt ngx_http_sprox_persist_looked(
     ngx_http_sprox_persist_t *p);
@@ -230,6 +233,7 @@ ngx_http_sprox_persist_adopt(ngx_http_sprox_persist_t *p)
         sh->epoch = 0;
         sh->ready = 0;
         sh->marked = 0;
+        sh->owed = 0;
     }
 }
 
@@ -306,7 +310,8 @@ ngx_http_sprox_persist_tick(ngx_event_t *ev)
         return;
     }
 
-    ngx_http_sprox_persist_post(p, ngx_http_sprox_persist_look);
+    ngx_http_sprox_persist_post(p, p->sh->owed ? ngx_http_sprox_persist_doubt
+                                               : ngx_http_sprox_persist_look);
 }
 
 
@@ -373,6 +378,10 @@ ngx_http_sprox_persist_next(ngx_http_sprox_persist_t *p)
         return p->step;
     }
 
+    if (p->step == ngx_http_sprox_persist_doubt) {
+        return ngx_http_sprox_persist_doubted(p);
+    }
+
     if (p->step == ngx_http_sprox_persist_look) {
         return ngx_http_sprox_persist_looked(p);
     }
@@ -398,6 +407,27 @@ ngx_http_sprox_persist_next(ngx_http_sprox_persist_t *p)
     ngx_http_sprox_persist_saved(p, NGX_LOG_INFO);
 
     return NULL;
+}
+
+
+/* The mark that could not be written when somebody told. */
+
+static ngx_http_sprox_persist_step_pt
+ngx_http_sprox_persist_doubted(ngx_http_sprox_persist_t *p)
+{
+    if (p->rc != NGX_OK) {
+        ngx_http_sprox_persist_fail(p, "marked");
+        return NULL;
+    }
+
+    p->sh->marked = 1;
+    p->sh->owed = 0;
+
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "sprox: the catalog's file \"%s\" is marked by now",
+                  p->file.path);
+
+    return ngx_http_sprox_persist_look;
 }
 
 
@@ -700,7 +730,7 @@ ngx_http_sprox_persist_mark(void)
 
     sh = ngx_http_sprox_persist.sh;
 
-    if (sh == NULL || sh->marked) {
+    if (sh == NULL || sh->marked || sh->owed) {
         return;
     }
 
@@ -714,12 +744,13 @@ ngx_http_sprox_persist_mark(void)
         sh->marked = 1;
 
     } else {
+        sh->owed = 1;
         sh->failures++;
 
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, f.err,
                       "sprox: the catalog's file \"%s\" could not be marked: "
-                      "%s failed; after a crash it would be believed", f.path,
-                      f.failed);
+                      "%s failed; after a crash it would be believed, until "
+                      "a thread has marked it", f.path, f.failed);
     }
 }
 

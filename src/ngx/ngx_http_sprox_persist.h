@@ -23,13 +23,16 @@
 
 /*
  * In the catalog's zone, zeroed when it is made.  Only who has the duty
- * writes, but for the first three.
+ * writes, but for the first four.
  */
 
 typedef struct {
     volatile int64_t          told;       /* ms: when somebody told last */
     ngx_atomic_t              marked;     /* somebody told since the last
                                              snapshot was begun */
+
+    ngx_atomic_t              owed;       /* that could not be written: who
+                                             has the duty tries again */
 
     ngx_atomic_t              soon;       /* the next one is wanted soon */
 
@@ -71,7 +74,8 @@ void ngx_http_sprox_persist_exit(ngx_cycle_t *cycle,
  * Around a change that somebody tells of and that no proof or lifetime
  * bounds: tell() before the catalog is changed, mark() after it and before
  * the change is acknowledged.  mark() may write a few bytes, once between
- * two snapshots.
+ * two snapshots; what fails, a thread of who has the duty tries again and
+ * again, and nobody else meanwhile.
  */
 void ngx_http_sprox_persist_tell(void);
 void ngx_http_sprox_persist_mark(void);

@@ -578,8 +578,9 @@ ngx_http_sprox_persist_write(ngx_http_sprox_persist_file_t *f)
 
 /*
  * The lock is held, so nobody else puts a file there between the look and
- * the rename.  Who tells sets `marked` and then writes into both files: what
- * is not seen here, is written into what is here or there by then.
+ * the rename.  Who tells writes into both files, and then sets `marked`, or
+ * `owed` where that failed: what is not seen here, is written into what is
+ * here or there by then, or will be.
  */
 
 static ngx_int_t
@@ -611,7 +612,7 @@ ngx_http_sprox_persist_finish(ngx_http_sprox_persist_file_t *f)
         return rc == NGX_ERROR ? NGX_ERROR : NGX_ABORT;
     }
 
-    if (f->sh->marked
+    if ((f->sh->marked || f->sh->owed)
         && pwrite(f->fd, sprox_snapshot_state(SPROX_SNAPSHOT_TOLD),
                   SPROX_SNAPSHOT_STATE, SPROX_SNAPSHOT_STATE_AT)
            != SPROX_SNAPSHOT_STATE)

@@ -215,7 +215,8 @@ def test_a_mark_on_a_full_disk(sprox, origin, flags):
     assert len(re.findall(said, nginx.log())) == 2
     (folder / "full").unlink()
     nginx.wait_log(r"\[notice\] .* is marked by now")
-    wait_saved(nginx, 0)
+    nginx.wait(lambda: nginx.log().count("objects written to") == 2, 10,
+               "to write what was purged")
 
 
 def test_nothing_changed_nothing_is_written(sprox):

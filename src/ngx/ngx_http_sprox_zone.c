@@ -18,6 +18,7 @@
  */
 
 #include "ngx_http_sprox_zone_private.h"
+#include "ngx_http_sprox_persist_file.h"
 #include "ngx_http_sprox_conf.h"
 
 #include "sprox_digest.h"
@@ -41,11 +42,18 @@ typedef struct {
     ngx_slab_pool_t            *shpool;
     ngx_cycle_t                *cycle;
     ngx_http_sprox_main_conf_t *mcf;
+
+    /* of a worker */
+    uint32_t                    space;    /* whose regions were looked at */
+    ngx_uint_t                  kept;     /* all were */
 } ngx_http_sprox_zone_t;
 
 
 /* The time to wake up and take the lock, in ns. */
 #define NGX_HTTP_SPROX_ZONE_SHARE  50000
+
+/* Steps of releasing in one go: it takes a millisecond or two. */
+#define NGX_HTTP_SPROX_ZONE_STEPS  32
 
 
 typedef u_char  ngx_http_sprox_store_t[SPROX_MD5_LEN];
@@ -543,20 +551,41 @@ ngx_http_sprox_zone_list(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
 }
 
 
-sprox_rc_t
-ngx_http_sprox_zone_release(size_t n)
+void
+ngx_http_sprox_zone_tidy(ngx_http_sprox_main_conf_t *mcf)
 {
-    sprox_rc_t  rc;
+    ngx_uint_t              n;
+    sprox_rc_t              rc;
+    ngx_http_sprox_zone_t  *zone;
 
-    if (ngx_http_sprox_zone == NULL) {
-        return SPROX_NOT_FOUND;
+    zone = ngx_http_sprox_zone;
+
+    if (zone == NULL) {
+        return;
     }
 
-    rc = sprox_catalog_release_locked(ngx_http_sprox_zone_lock(),
-                                      ngx_min(n, NGX_HTTP_SPROX_ZONE_STEP));
-    ngx_http_sprox_zone_unlock();
+    /* once: what a client has crawled since, it wants until the next reload */
 
-    return rc;
+    if (!zone->kept) {
+        rc = sprox_catalog_regions_keep_locked(ngx_http_sprox_zone_lock(),
+                                               &zone->space,
+                                               NGX_HTTP_SPROX_ZONE_STEP,
+                                               ngx_http_sprox_persist_wanted,
+                                               mcf);
+        ngx_http_sprox_zone_unlock();
+
+        zone->kept = (rc == SPROX_DONE);
+    }
+
+    for (n = 0; n < NGX_HTTP_SPROX_ZONE_STEPS; n++) {
+        rc = sprox_catalog_release_locked(ngx_http_sprox_zone_lock(),
+                                          NGX_HTTP_SPROX_ZONE_STEP);
+        ngx_http_sprox_zone_unlock();
+
+        if (rc != SPROX_AGAIN) {
+            return;
+        }
+    }
 }
 
 

@@ -97,11 +97,17 @@ sprox_rc_t ngx_http_sprox_zone_owner(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_str_t prefix, sprox_owner_t *owner,
     uint8_t *buf);
 
-/* Steps: of NGX_HTTP_SPROX_ZONE_STEP records at most. */
-sprox_rc_t ngx_http_sprox_zone_release(size_t n);
+/* A step of NGX_HTTP_SPROX_ZONE_STEP records at most. */
 sprox_rc_t ngx_http_sprox_zone_sweep(ngx_http_sprox_origin_t *origin,
     sprox_str_t bucket, sprox_catalog_cursor_t *cursor, sprox_str_t upto,
     int64_t before, size_t n, uint64_t *removed);
+
+/*
+ * A step, now and then, of what a reload leaves to be done: regions that no
+ * alias of this worker's configuration lists are dropped, and what they held
+ * is let go.
+ */
+void ngx_http_sprox_zone_tidy(ngx_http_sprox_main_conf_t *mcf);
 
 /*
  * Bans, of what is known and of slices, whose blocks say when they were

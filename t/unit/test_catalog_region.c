@@ -306,6 +306,96 @@ test_visit(void **state)
 }
 
 
+typedef struct {
+    const char  *text;               /* NAME:PREFIX,... */
+    unsigned     asked;
+} wants_t;
+
+
+static int
+wants(void *data, sprox_str_t name, sprox_str_t prefix)
+{
+    char      text[32];
+    wants_t  *w = data;
+
+    w->asked++;
+
+    snprintf(text, sizeof(text), "%.*s:%.*s,", (int) name.len, name.data,
+             (int) prefix.len, prefix.data);
+
+    return strstr(w->text, text) != NULL;
+}
+
+
+/* What nobody wants goes, with what it held; and its memory is used again. */
+
+static void
+test_keep(void **state)
+{
+    unsigned          i;
+    uint32_t          s, t, at, steps;
+    uint64_t          used;
+    wants_t           w;
+    sprox_catalog_t  *cat;
+
+    (void) state;
+
+    cat = make(SPROX_CATALOG_SIZE_MIN);
+    s = space(cat, "s");
+    (void) space(cat, "none");
+    t = space(cat, "t");
+    used = 0;
+
+    w.text = "s:a/,t:,t:b/c,";
+
+    for (i = 0; i < 200; i++) {
+        w.asked = 0;
+
+        (void) open_region(cat, s, "");
+        (void) open_region(cat, s, "a/");
+        (void) open_region(cat, s, "b/");
+        (void) open_region(cat, t, "");
+        (void) open_region(cat, t, "b/");
+        put_size(cat, s, "a/1", 3, 1);
+        put_size(cat, s, "b/1", 3, 1);
+        put_size(cat, s, "c/1", 3, 1);
+        put_size(cat, t, "b/1", 3, 1);
+        assert_int_equal(cat->held, 4);
+
+        at = 0;
+
+        for (steps = 1; sprox_catalog_regions_keep_locked(cat, &at, 1, wants,
+                                                          &w) == SPROX_AGAIN;
+             steps++)
+        {
+            check(cat);
+        }
+
+        assert_int_equal(steps, 3);
+        assert_int_equal(w.asked, 5);
+        assert_int_equal(cat->regions, 2);
+
+        while (sprox_catalog_release_locked(cat, 2) == SPROX_AGAIN) {
+            check(cat);
+        }
+
+        check(cat);
+        assert_int_equal(cat->held, 2);
+        assert_counts(cat, s, "a/", 1, 3);
+        assert_counts(cat, t, "", 1, 3);
+
+        if (i == 1) {
+            used = cat->spaces_next;
+
+        } else if (i > 1) {
+            assert_int_equal(cat->spaces_next, used);
+        }
+    }
+
+    free(cat);
+}
+
+
 /* Behind a common prefix: nothing below it, and all behind it. */
 
 static void
@@ -470,6 +560,7 @@ main(void)
         cmocka_unit_test(test_covered),
         cmocka_unit_test(test_cover),
         cmocka_unit_test(test_visit),
+        cmocka_unit_test(test_keep),
         cmocka_unit_test(test_sweep_past),
         cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_sweep_holds),

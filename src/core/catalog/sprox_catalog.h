@@ -325,6 +325,21 @@ sprox_rc_t sprox_catalog_regions_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_catalog_region_pt visit, void *data);
 
 /*
+ * Whether somebody wants a region, in the space of that name.  It must not
+ * call back into the catalog.
+ */
+typedef int (*sprox_catalog_wanted_pt)(void *data, sprox_str_t name,
+    sprox_str_t prefix);
+
+/*
+ * Drops the regions that nobody wants, of the n spaces that come after the
+ * one of that number, which moves on.  Begins with 0.  SPROX_AGAIN, or
+ * SPROX_DONE: those were the last.
+ */
+sprox_rc_t sprox_catalog_regions_keep_locked(sprox_catalog_t *cat,
+    uint32_t *space, size_t n, sprox_catalog_wanted_pt wanted, void *data);
+
+/*
  * Whether all objects of a prefix are known: SPROX_OK when a complete region
  * covers it, *crawled is the latest such crawl; or SPROX_NOT_FOUND, also when
  * a key below it was banned since.

@@ -146,13 +146,6 @@ void sprox_snapshot_reader_free(sprox_snapshot_reader_t *r);
  */
 sprox_rc_t sprox_snapshot_read(sprox_snapshot_reader_t *r, sprox_str_t *in);
 
-/*
- * Whether somebody wants a region: it is opened then, and what is below it
- * held.  Called under the lock.
- */
-typedef int (*sprox_snapshot_wanted_pt)(void *data, sprox_str_t name,
-    sprox_str_t prefix);
-
 /* How a snapshot is put: all of it alike. */
 
 typedef struct {
@@ -160,7 +153,9 @@ typedef struct {
     int64_t                   now;
     unsigned                  doubted:1;    /* what the file lacks, it does
                                                not tell */
-    sprox_snapshot_wanted_pt  wanted;   /* NULL: every region is */
+    sprox_catalog_wanted_pt   wanted;   /* NULL: every region is; one that
+                                           is wanted is opened, and what is
+                                           below it held */
     void                     *data;
 } sprox_snapshot_import_t;
 

@@ -1,0 +1,106 @@
+"""
+What the catalog holds for aliases that a reload removes: it lets go of it,
+and of nothing else.
+"""
+
+import pytest
+
+from harness.admin import LOCATION, Admin
+from harness.listing import Lister
+from harness.sprox import HTTP, LOG, serve
+
+CATALOG = LOG + "sprox_catalog zone=catalog:1m; keepalive_requests 100000;"
+KEPT = "sprox_alias kept { target store://bucket/a/; list catalog; }"
+EACH = "sprox_alias each-$b { target store://each$b/; list catalog; }"
+LOOK = "".join(f"sprox_alias look-{n} {{ target store://bucket/{n}/; }}"
+               for n in "bcd")
+ROUNDS = 8
+
+
+@pytest.fixture
+def sprox(make_nginx, origin):
+    for n in "abcd":
+        for i in range(300):
+            origin.put("bucket", f"{n}/{i:03}", b"x")
+    origin.put("each1", "k", b"x")
+
+    def make(**words):
+        return serve(make_nginx, origin.endpoint, http_more=CATALOG,
+                     server_more=LOCATION, **words)
+
+    return make
+
+
+def more(n: str) -> str:
+    return f"sprox_alias more {{ target store://bucket/{n}/; list catalog; }}"
+
+
+def reload(nginx, aliases: str) -> None:
+    nginx.write(HTTP.replace("@aliases@", aliases))
+    nginx.reload(wait_old=True)
+
+
+def known(nginx, n: str) -> bool:
+    """Whether a region is complete that another alias lists."""
+    return Admin(nginx).alias(f"look-{n}")["complete"]
+
+
+def test_aliases_come_and_go(sprox, origin):
+    nginx = sprox(aliases=KEPT + LOOK, workers=2)
+    admin = Admin(nginx)
+    crawled = admin.wait_complete("kept")["crawled_at"]
+    used = []
+
+    for round in range(ROUNDS):
+        n = "bcd"[round % 3]
+        reload(nginx, KEPT + LOOK + more(n))
+        assert admin.wait_complete("more")["objects"] == 300
+        assert known(nginx, n)
+
+        reload(nginx, KEPT + LOOK)
+        nginx.wait(lambda: not known(nginx, n), 10, "to drop the region")
+        used.append(nginx.metrics().sum("sprox_catalog_bytes"))
+
+    # what was found is known still, and nothing is added to it
+    assert nginx.metrics().sum("sprox_catalog_objects") == 1200
+    assert used[2:] == [used[2]] * (ROUNDS - 2)
+    assert nginx.metrics().sum("sprox_catalog_evicted_total") == 0
+
+    alias = admin.alias("kept")
+    assert alias["complete"] and alias["objects"] == 300
+    assert alias["crawled_at"] == crawled
+
+
+def test_what_no_alias_holds_makes_room(sprox, origin):
+    """A region lets go of what it held: it may be evicted."""
+    nginx = sprox(aliases=KEPT + LOOK + more("b"))
+    admin = Admin(nginx)
+    admin.wait_complete("kept")
+    admin.wait_complete("more")
+    reload(nginx, KEPT + LOOK)
+    nginx.wait(lambda: not known(nginx, "b"), 10, "to drop the region")
+
+    with nginx.client() as client:
+        for i in range(20_000):
+            client.request("HEAD", f"/look-c/{i:06}{'x' * 500}")
+            if i % 250 == 0 and nginx.metrics().sum(
+                    "sprox_catalog_objects") == 300:
+                break
+    assert nginx.metrics().sum("sprox_catalog_objects") == 300
+    assert admin.alias("kept")["objects"] == 300
+
+
+def test_a_bucket_of_a_variable_stays(sprox, origin):
+    nginx = sprox(aliases=KEPT + EACH, workers=2)
+    admin = Admin(nginx)
+    lister = Lister(nginx.port, "each-1")
+    assert lister.all() == ["k"]
+    lister.close()
+    admin.wait_complete("each-$b", "each1")
+    jobs = len(admin.jobs())
+
+    reload(nginx, KEPT + EACH + LOOK)
+    reload(nginx, EACH)
+    alias = admin.wait_complete("each-$b", "each1")
+    assert alias["objects"] == 1
+    assert len(admin.jobs()) == jobs

@@ -61,6 +61,46 @@ def test_others_are_served_in_between(sprox, origin):
     assert seen - {0, MANY}, "each message was applied in one go"
 
 
+def test_a_client_that_is_gone_before_it_is_parsed(sprox, origin):
+    """Nothing is left behind, and what was sent whole is applied."""
+    new = origin.put("bucket", "key", b"new!")
+    nginx = sprox()
+    for message in range(20):
+        told = [created("bucket", f"{message}/{n}", new) for n in range(300)]
+        client = nginx.client()
+        client.send("POST", "/_sprox/events",
+                    body=json.dumps(records(*told)).encode())
+        client.close()
+    nginx.wait(lambda: objects(nginx) == 6000, 20, "to apply them all")
+
+
+def test_what_is_wrong_with_a_long_one(sprox, origin):
+    new = origin.put("bucket", "key", b"new!")
+    nginx = sprox()
+    told = [created("bucket", f"k{n}", new) for n in range(900)]
+    del told[777]["s3"]["object"]["key"]
+    status, answer = nginx.sender.post(records(*told))
+    assert status == 400
+    assert "Records[777]" in answer["message"]
+    assert objects(nginx) == 0
+
+
+def test_long_ones_are_cut_off_with_their_worker(sprox, origin):
+    """worker_shutdown_timeout ends connections, parsed or not."""
+    new = origin.put("bucket", "key", b"new!")
+    nginx = sprox(main="worker_shutdown_timeout 1ms;")
+    told = json.dumps(records(*(created("bucket", f"k{n}", new)
+                                for n in range(MANY)))).encode()
+    for _ in range(3):
+        clients = [nginx.client() for _ in range(4)]
+        for client in clients:
+            client.send("POST", "/_sprox/events", body=told)
+        nginx.reload(wait_old=True)
+        for client in clients:
+            client.close()
+    assert nginx.sender.tell(created("bucket", "z", new)) == {"applied": 1}
+
+
 def test_several_messages_at_once(sprox, origin):
     new = origin.put("bucket", "key", b"new!")
     nginx = sprox(workers=2)

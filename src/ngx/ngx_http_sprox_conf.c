@@ -282,9 +282,9 @@ ngx_http_sprox_conf_zones(ngx_conf_t *cf, ngx_http_sprox_conf_t *scf)
         }
     }
 
-    /* written and read in threads */
+    /* threads write and read it, and parse what is long */
 
-    if (mcf->catalog_file.len && mcf->thread_pool == NULL) {
+    if ((mcf->catalog_file.len || mcf->told) && mcf->thread_pool == NULL) {
         mcf->thread_pool = ngx_thread_pool_add(cf, NULL);
         if (mcf->thread_pool == NULL) {
             return NGX_ERROR;

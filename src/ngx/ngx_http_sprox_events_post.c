@@ -3,6 +3,8 @@
  *
  *   body -> parsed -> [SNS: signature, confirmation] -> applied -> checks
  *
+ * A large body is parsed by a thread: others do not wait for it.
+ *
  * The answer comes when all is settled, so that whoever sends it knows: 200,
  * or 503 to send it again.  400 says what is wrong with a message; nothing
  * of it was applied.
@@ -19,6 +21,15 @@
  */
 #define NGX_HTTP_SPROX_POST_SIGNED  (300 * 1024)
 
+/* From so many bytes on a thread parses it: 64 KiB take more than 1 ms. */
+#define NGX_HTTP_SPROX_POST_LARGE   (64 * 1024)
+
+/*
+ * While a thread parses there is a timer, which keeps a worker that is to
+ * exit; in ms.
+ */
+#define NGX_HTTP_SPROX_POST_GUARD   60000
+
 
 typedef struct {
     ngx_http_request_t       *request;
@@ -26,6 +37,10 @@ typedef struct {
     ngx_http_sprox_events_t   events;
     ngx_http_sprox_sns_t      sns;
     ngx_http_sprox_origin_t  *origin;      /* ?origin=, or NULL */
+    sprox_str_t               body;
+    sprox_rc_t                rc;          /* of the parser */
+    ngx_event_t               guard;
+    unsigned                  parsing:1;   /* by a thread */
     unsigned                  authorized:1;
     unsigned                  parsed:1;
     unsigned                  checking:1;  /* what SNS signed */
@@ -40,8 +55,14 @@ static ngx_int_t ngx_http_sprox_post_origin(ngx_http_request_t *r,
     ngx_http_sprox_origin_t **origin);
 static void ngx_http_sprox_post_read(ngx_http_request_t *r);
 static ngx_int_t ngx_http_sprox_post_message(ngx_http_sprox_post_t *post);
-static ngx_int_t ngx_http_sprox_post_body(ngx_http_sprox_post_t *post,
-    sprox_str_t *body);
+static ngx_http_sprox_post_t *ngx_http_sprox_post_of(ngx_http_request_t *r);
+static ngx_int_t ngx_http_sprox_post_thread(ngx_http_sprox_post_t *post);
+static void ngx_http_sprox_post_parse(void *data, ngx_log_t *log);
+static void ngx_http_sprox_post_woken(ngx_event_t *ev);
+static void ngx_http_sprox_post_guard(ngx_event_t *ev);
+static void ngx_http_sprox_post_resume(ngx_http_request_t *r);
+static ngx_int_t ngx_http_sprox_post_parsed(ngx_http_sprox_post_t *post);
+static ngx_int_t ngx_http_sprox_post_body(ngx_http_sprox_post_t *post);
 static off_t ngx_http_sprox_post_max(ngx_uint_t authorized);
 static void ngx_http_sprox_post_checked(void *data, ngx_int_t rc);
 static ngx_int_t ngx_http_sprox_post_signed(ngx_http_sprox_post_t *post,
@@ -195,15 +216,9 @@ ngx_http_sprox_post_origin(ngx_http_request_t *r,
 static void
 ngx_http_sprox_post_read(ngx_http_request_t *r)
 {
-    ngx_int_t            rc;
-    ngx_pool_cleanup_t  *cln;
+    ngx_int_t  rc;
 
-    for (cln = r->pool->cleanup;
-         cln->handler != ngx_http_sprox_post_cleanup;
-         cln = cln->next)
-    { /* void */ }
-
-    rc = ngx_http_sprox_post_message(cln->data);
+    rc = ngx_http_sprox_post_message(ngx_http_sprox_post_of(r));
 
     if (rc == NGX_AGAIN) {
 
@@ -217,19 +232,31 @@ ngx_http_sprox_post_read(ngx_http_request_t *r)
 }
 
 
+static ngx_http_sprox_post_t *
+ngx_http_sprox_post_of(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    for (cln = r->pool->cleanup;
+         cln->handler != ngx_http_sprox_post_cleanup;
+         cln = cln->next)
+    { /* void */ }
+
+    return cln->data;
+}
+
+
 /* NGX_AGAIN: the answer comes later; else what finalizes the request. */
 
 static ngx_int_t
 ngx_http_sprox_post_message(ngx_http_sprox_post_t *post)
 {
     ngx_int_t            rc;
-    sprox_rc_t           src;
-    sprox_str_t          body;
     ngx_http_request_t  *r;
 
     r = post->request;
 
-    rc = ngx_http_sprox_post_body(post, &body);
+    rc = ngx_http_sprox_post_body(post);
 
     if (rc == NGX_DECLINED) {
         return ngx_http_sprox_admin_message(r,
@@ -241,14 +268,151 @@ ngx_http_sprox_post_message(ngx_http_sprox_post_t *post)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    src = sprox_event_parse(&ngx_http_sprox_mem_heap, body, &post->doc);
+    if (post->body.len >= NGX_HTTP_SPROX_POST_LARGE
+        && ngx_http_sprox_post_thread(post) == NGX_OK)
+    {
+        return NGX_AGAIN;
+    }
+
+    ngx_http_sprox_post_parse(post, r->connection->log);
     post->parsed = 1;
 
-    if (src == SPROX_NOMEM) {
+    return ngx_http_sprox_post_parsed(post);
+}
+
+
+/* NGX_OK: it is under way; else nothing was done. */
+
+static ngx_int_t
+ngx_http_sprox_post_thread(ngx_http_sprox_post_t *post)
+{
+    ngx_http_request_t          *r;
+    ngx_thread_task_t           *task;
+    ngx_http_sprox_main_conf_t  *mcf;
+
+    r = post->request;
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
+
+    if (mcf->thread_pool == NULL) {
+        return NGX_DECLINED;
+    }
+
+    task = ngx_thread_task_alloc(r->pool, 0);
+    if (task == NULL) {
+        return NGX_ERROR;
+    }
+
+    task->ctx = post;
+    task->handler = ngx_http_sprox_post_parse;
+    task->event.handler = ngx_http_sprox_post_woken;
+    task->event.data = post;
+
+    if (ngx_thread_task_post(mcf->thread_pool, task) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* the bits are this thread's */
+
+    post->parsing = 1;
+
+    post->guard.handler = ngx_http_sprox_post_guard;
+    post->guard.log = ngx_cycle->log;
+
+    ngx_add_timer(&post->guard, NGX_HTTP_SPROX_POST_GUARD);
+
+    /* nginx waits with the end of a request for that */
+
+    r->main->blocked++;
+    r->write_event_handler = ngx_http_sprox_post_resume;
+
+    return NGX_OK;
+}
+
+
+/* In a thread, which has the body and the document for itself. */
+
+static void
+ngx_http_sprox_post_parse(void *data, ngx_log_t *log)
+{
+    ngx_http_sprox_post_t *post = data;
+
+    post->rc = sprox_event_parse(&ngx_http_sprox_mem_heap, post->body,
+                                 &post->doc);
+}
+
+
+static void
+ngx_http_sprox_post_woken(ngx_event_t *ev)
+{
+    ngx_connection_t       *c;
+    ngx_http_request_t     *r;
+    ngx_http_sprox_post_t  *post = ev->data;
+
+    r = post->request;
+    c = r->connection;
+
+    post->parsing = 0;
+    post->parsed = 1;
+
+    if (post->guard.timer_set) {
+        ngx_del_timer(&post->guard);
+    }
+
+    ngx_http_set_log_request(c->log, r);
+
+    r->main->blocked--;
+
+    /* or nginx's own, when it was to end meanwhile */
+
+    r->write_event_handler(r);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_sprox_post_guard(ngx_event_t *ev)
+{
+    ngx_add_timer(ev, NGX_HTTP_SPROX_POST_GUARD);
+}
+
+
+static void
+ngx_http_sprox_post_resume(ngx_http_request_t *r)
+{
+    ngx_int_t               rc;
+    ngx_http_sprox_post_t  *post;
+
+    post = ngx_http_sprox_post_of(r);
+
+    if (post->parsing) {
+        return;
+    }
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    rc = ngx_http_sprox_post_parsed(post);
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_finalize_request(r, rc);
+    }
+}
+
+
+/* As message(), of which it is the rest. */
+
+static ngx_int_t
+ngx_http_sprox_post_parsed(ngx_http_sprox_post_t *post)
+{
+    ngx_http_request_t  *r;
+
+    r = post->request;
+
+    if (post->rc == SPROX_NOMEM) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (src != SPROX_OK) {
+    if (post->rc != SPROX_OK) {
         return ngx_http_sprox_post_refuse(r, NGX_HTTP_BAD_REQUEST,
                                           "the message is refused: ",
                                           sprox_buf_get(&post->doc.why));
@@ -277,7 +441,7 @@ ngx_http_sprox_post_message(ngx_http_sprox_post_t *post)
 /* NGX_OK, NGX_DECLINED: it is too large, NGX_ERROR. */
 
 static ngx_int_t
-ngx_http_sprox_post_body(ngx_http_sprox_post_t *post, sprox_str_t *body)
+ngx_http_sprox_post_body(ngx_http_sprox_post_t *post)
 {
     off_t                size;
     size_t               len, n;
@@ -288,7 +452,7 @@ ngx_http_sprox_post_body(ngx_http_sprox_post_t *post, sprox_str_t *body)
     ngx_http_request_t  *r;
 
     r = post->request;
-    *body = sprox_str_lit("");
+    post->body = sprox_str_lit("");
 
     if (r->request_body == NULL || r->request_body->bufs == NULL) {
         return NGX_OK;
@@ -307,7 +471,7 @@ ngx_http_sprox_post_body(ngx_http_sprox_post_t *post, sprox_str_t *body)
     b = r->request_body->bufs->buf;
 
     if (r->request_body->bufs->next == NULL && ngx_buf_in_memory(b)) {
-        *body = sprox_str_make(b->pos, b->last - b->pos);
+        post->body = sprox_str_make(b->pos, b->last - b->pos);
         return NGX_OK;
     }
 
@@ -339,7 +503,7 @@ ngx_http_sprox_post_body(ngx_http_sprox_post_t *post, sprox_str_t *body)
         len += n;
     }
 
-    *body = sprox_str_make(p, len);
+    post->body = sprox_str_make(p, len);
 
     return NGX_OK;
 }

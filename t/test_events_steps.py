@@ -160,8 +160,9 @@ def test_many_that_are_in_doubt(sprox, origin):
 # many aliases
 
 def test_each_of_a_thousand_aliases(sprox, origin):
-    aliases = "".join(f"sprox_alias tbl{n} {{ target store://bucket/p/{n}/; }}\n"
-                      for n in range(MANY))
+    aliases = "\n".join(
+        f"sprox_alias tbl{n} {{ target store://bucket/p/{n}/; }}"
+        for n in range(MANY))
     new = origin.put("bucket", "key", b"new!")
     nginx = sprox(aliases)
     told = [created("bucket", f"p/{n}/key", new) for n in range(MANY)]

@@ -581,6 +581,14 @@ def test_the_token(guarded, origin):
             ("?token=" + TOKEN, {}, 200),
             ("?origin=store&token=" + TOKEN.replace("0", "%30"), {}, 200)):
         assert Sender(guarded).post(told, query, headers)[0] == want, query
+    # and what is no token any more still names it
+    for query in "token=%s%%zz", "token=%s%%", "token=x&token=%s", \
+            "token=&TOKEN=%s":
+        assert Sender(guarded).post(told, "?" + query % TOKEN)[0] == 401
+        assert guarded.get("/elsewhere?" + query % TOKEN).status
+        assert guarded.get("/_sprox/?" + query % TOKEN).status == 401
+    assert TOKEN not in guarded.log() + "".join(guarded.access_log()) \
+        + (guarded.dir / "admin.log").read_text()
     # the rest of the location takes it from the header alone
     assert guarded.get("/_sprox/jobs?token=" + TOKEN).status == 401
     log = (guarded.dir / "admin.log").read_text()

@@ -31,6 +31,8 @@ static ngx_uint_t ngx_http_sprox_admin_known(ngx_http_request_t *r,
     sprox_str_t path);
 static ngx_uint_t ngx_http_sprox_admin_token(ngx_http_request_t *r,
     sprox_str_t token);
+static ngx_uint_t ngx_http_sprox_admin_tells(ngx_http_request_t *r,
+    ngx_array_t *tokens);
 static ngx_uint_t ngx_http_sprox_admin_page(ngx_http_request_t *r);
 static ngx_int_t ngx_http_sprox_admin_unknown(ngx_http_request_t *r);
 static ngx_int_t ngx_http_sprox_admin_method(ngx_http_request_t *r,
@@ -155,7 +157,7 @@ ngx_http_sprox_admin_known(ngx_http_request_t *r, sprox_str_t path)
     if (sprox_str_eq(path, ngx_http_sprox_admin_events)) {
         (void) ngx_http_sprox_admin_arg(r, "token", &query);
 
-        if (query.len) {
+        if (ngx_http_sprox_admin_tells(r, NULL)) {
             ngx_http_sprox_hide_query(r);
         }
     }
@@ -193,29 +195,69 @@ ngx_http_sprox_admin_token(ngx_http_request_t *r, sprox_str_t token)
 ngx_int_t
 ngx_http_sprox_admin_hide(ngx_http_request_t *r)
 {
-    u_char                      **token;
-    uint8_t                       digest[SPROX_SHA256_LEN];
-    ngx_uint_t                    i;
-    sprox_str_t                   query;
-    ngx_http_sprox_main_conf_t   *mcf;
-
-    if (ngx_http_sprox_admin_arg(r, "token", &query) != NGX_OK
-        || query.len == 0 || sprox_sha256(query, digest) != SPROX_OK)
-    {
-        return NGX_DECLINED;
-    }
+    ngx_http_sprox_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);
-    token = mcf->tokens.elts;
 
-    for (i = 0; i < mcf->tokens.nelts; i++) {
-        if (CRYPTO_memcmp(digest, token[i], SPROX_SHA256_LEN) == 0) {
-            ngx_http_sprox_hide_query(r);
-            break;
-        }
+    if (mcf->tokens.nelts && ngx_http_sprox_admin_tells(r, &mcf->tokens)) {
+        ngx_http_sprox_hide_query(r);
     }
 
     return NGX_DECLINED;
+}
+
+
+/*
+ * Whether an argument is a token, or may be, as what cannot be decoded; NULL
+ * for tokens: whether there is such an argument at all.  Of several, nginx
+ * would find but the first.
+ */
+
+static ngx_uint_t
+ngx_http_sprox_admin_tells(ngx_http_request_t *r, ngx_array_t *tokens)
+{
+    u_char       *p, *end, **token;
+    size_t        len;
+    uint8_t       digest[SPROX_SHA256_LEN];
+    ngx_uint_t    i;
+    sprox_str_t   args, arg, name;
+
+    name = sprox_str_lit("token=");
+    args = ngx_http_sprox_to_core(r->args);
+
+    for ( /* void */ ; args.len; args = sprox_str_from(args, arg.len + 1)) {
+        end = ngx_strlchr((u_char *) args.data,
+                          (u_char *) args.data + args.len, '&');
+
+        arg = sprox_str_make(args.data,
+                             end ? (size_t) (end - args.data) : args.len);
+
+        if (arg.len <= name.len
+            || !sprox_str_case_eq(sprox_str_make(arg.data, name.len), name))
+        {
+            continue;
+        }
+
+        p = tokens ? ngx_pnalloc(r->pool, arg.len) : NULL;
+
+        if (p == NULL
+            || sprox_uri_decode(sprox_str_from(arg, name.len), 1, p, &len)
+               != SPROX_OK
+            || sprox_sha256(sprox_str_make(p, len), digest) != SPROX_OK)
+        {
+            return 1;
+        }
+
+        token = tokens->elts;
+
+        for (i = 0; i < tokens->nelts; i++) {
+            if (CRYPTO_memcmp(digest, token[i], SPROX_SHA256_LEN) == 0) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }
 
 

@@ -88,6 +88,25 @@ def test_a_prefix(sprox, origin):
     assert not any("if-none-match" in e.headers for e in asked)
 
 
+@pytest.mark.parametrize("levels", ["", "levels=1", "levels=2:1:2"])
+def test_folders_of_any_depth(sprox, origin, levels):
+    """Also one that has all files, with more of others than a look takes."""
+    nginx = sprox(http_more="proxy_cache_path @dir@/flat keys_zone=flat:1m "
+                  f"use_temp_path=off {levels};", cache="flat")
+    fill(nginx, origin, [f"t/{i}" for i in range(20)] + ["u"], 10)
+    flat = nginx.dir / "flat"
+    for i in range(9000):
+        (flat / f"{i:032x}").touch()
+    os.mkfifo(flat / ("f" * 32))
+    (flat / ("e" * 32)).mkdir()
+    (flat / "a").mkdir(exist_ok=True)
+    (flat / "a" / ("d" * 32)).symlink_to("/dev/zero")
+    assert ban_and_wait(nginx, "/bucket/t/*")["done"] == 20
+    kept = [path for path in flat.rglob("*") if path.is_file()
+            and path.stat().st_size and not path.is_symlink()]
+    assert len(kept) == 1 and b" u " in kept[0].read_bytes()
+
+
 @pytest.mark.parametrize("target", ["/bucket/", "/bucket", "/bucket/*"])
 def test_a_bucket(sprox, origin, target):
     nginx = sprox()

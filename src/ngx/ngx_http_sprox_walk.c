@@ -2,9 +2,13 @@
 /*
  * A walk over all files of a cache zone, by threads.
  *
- *   next() --> thread: some files of the folders, in fts's order --> found()
+ *   next() --> thread: some files of the folders, as they come --> found()
  *     ^                                                                |
  *     +----------------------------------------------------------------+
+ *
+ * A folder may hold all files of a zone (one without `levels`), so it is read
+ * entry by entry, and stays open from one task to the next: what a walk keeps
+ * is one folder of each level.
  *
  * Only one task of a walk runs at a time, so that what it keeps (the place in
  * the folders) needs no lock.  A walk that is freed while its task runs is
@@ -13,7 +17,7 @@
 
 #include "ngx_http_sprox_walk.h"
 
-#include <fts.h>
+#include <dirent.h>
 
 
 /* A walk that hangs (a dead disk) does not keep a worker that is to exit. */
@@ -21,6 +25,9 @@
 
 /* Entries of folders for one task, whether they are files of ours or not. */
 #define NGX_HTTP_SPROX_WALK_ENTRIES  4096
+
+/* Digits of a folder's name, by nginx's own rule. */
+#define NGX_HTTP_SPROX_WALK_DIGITS   2
 
 #define NGX_HTTP_SPROX_WALK_KEY      "\nKEY: "
 
@@ -38,12 +45,15 @@ struct ngx_http_sprox_walk_s {
     ngx_pool_t                     *texts;     /* keys of this task's files */
 
     /* the thread's */
-    FTS                            *fts;
+    DIR                            *folders[NGX_MAX_PATH_LEVEL + 1];
+    ngx_uint_t                      depth;     /* of those, open */
     ngx_uint_t                      n;
     ngx_int_t                       rc;
     ngx_err_t                       err;
     ngx_http_sprox_walk_file_t      files[NGX_HTTP_SPROX_WALK_FILES];
     u_char                          head[NGX_HTTP_SPROX_BODY_MAX];
+
+    ngx_uint_t                      begun;
 
     unsigned                        running:1;
     unsigned                        freed:1;
@@ -51,9 +61,13 @@ struct ngx_http_sprox_walk_s {
 
 
 static void ngx_http_sprox_walk_task(void *data, ngx_log_t *log);
-static ngx_uint_t ngx_http_sprox_walk_name(const char *name, size_t len);
+static ngx_int_t ngx_http_sprox_walk_entry(ngx_http_sprox_walk_t *walk);
+static ngx_int_t ngx_http_sprox_walk_folder(ngx_http_sprox_walk_t *walk,
+    int in, const char *name);
+static ngx_uint_t ngx_http_sprox_walk_hex(const char *name, size_t min,
+    size_t max);
 static ngx_int_t ngx_http_sprox_walk_file(ngx_http_sprox_walk_t *walk,
-    FTSENT *entry);
+    const char *name);
 static sprox_str_t ngx_http_sprox_walk_key(ngx_http_sprox_walk_t *walk,
     size_t n);
 static sprox_str_t ngx_http_sprox_walk_block(ngx_http_sprox_walk_t *walk,
@@ -67,7 +81,6 @@ ngx_http_sprox_walk_create(ngx_log_t *log, ngx_thread_pool_t *tp,
     ngx_http_file_cache_t *cache, ngx_http_sprox_walk_match_pt match,
     ngx_http_sprox_walk_pt found)
 {
-    char                   *path[2];
     ngx_pool_t             *pool;
     ngx_http_sprox_walk_t  *walk;
 
@@ -94,20 +107,6 @@ ngx_http_sprox_walk_create(ngx_log_t *log, ngx_thread_pool_t *tp,
     walk->task.event.handler = ngx_http_sprox_walk_done;
     walk->task.event.data = walk;
     walk->task.event.log = log;
-
-    /* nothing is read yet */
-
-    path[0] = (char *) cache->path->name.data;
-    path[1] = NULL;
-
-    walk->fts = fts_open(path, FTS_PHYSICAL|FTS_NOCHDIR, NULL);
-
-    if (walk->fts == NULL) {
-        ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
-                      "sprox: fts_open() \"%V\" failed", &cache->path->name);
-        ngx_destroy_pool(pool);
-        return NULL;
-    }
 
     return walk;
 }
@@ -159,10 +158,21 @@ ngx_http_sprox_walk_task(void *data, ngx_log_t *log)
 {
     ngx_http_sprox_walk_t *walk = data;
 
-    FTSENT      *entry;
-    ngx_uint_t   i;
+    ngx_uint_t  i;
 
     walk->rc = NGX_AGAIN;
+
+    if (!walk->begun) {
+        walk->begun = 1;
+
+        if (ngx_http_sprox_walk_folder(walk, AT_FDCWD,
+                                       (char *) walk->cache->path->name.data)
+            != NGX_OK)
+        {
+            walk->rc = NGX_ERROR;
+            return;
+        }
+    }
 
     for (i = 0; i < NGX_HTTP_SPROX_WALK_ENTRIES; i++) {
 
@@ -170,29 +180,12 @@ ngx_http_sprox_walk_task(void *data, ngx_log_t *log)
             return;
         }
 
-        ngx_set_errno(0);
-        entry = fts_read(walk->fts);
-
-        if (entry == NULL) {
-            walk->err = ngx_errno;
-            walk->rc = walk->err ? NGX_ERROR : NGX_DONE;
+        if (walk->depth == 0) {
+            walk->rc = NGX_DONE;
             return;
         }
 
-        if (entry->fts_info == FTS_DNR && entry->fts_errno != NGX_ENOENT) {
-            walk->err = entry->fts_errno;
-            walk->rc = NGX_ERROR;
-            return;
-        }
-
-        if (entry->fts_info != FTS_F
-            || !ngx_http_sprox_walk_name(entry->fts_name, entry->fts_namelen))
-        {
-            continue;
-        }
-
-        if (ngx_http_sprox_walk_file(walk, entry) != NGX_OK) {
-            walk->err = NGX_ENOMEM;
+        if (ngx_http_sprox_walk_entry(walk) != NGX_OK) {
             walk->rc = NGX_ERROR;
             return;
         }
@@ -200,18 +193,88 @@ ngx_http_sprox_walk_task(void *data, ngx_log_t *log)
 }
 
 
-/* As the cache's loader knows its files; not the temporary ones. */
+/* The next one of the folder that it is in: a file, a folder, or its end. */
+
+static ngx_int_t
+ngx_http_sprox_walk_entry(ngx_http_sprox_walk_t *walk)
+{
+    DIR            *folder;
+    struct dirent  *entry;
+
+    folder = walk->folders[walk->depth - 1];
+
+    ngx_set_errno(0);
+    entry = readdir(folder);
+
+    if (entry == NULL) {
+        walk->err = ngx_errno;
+
+        (void) closedir(folder);
+        walk->depth--;
+
+        return walk->err ? NGX_ERROR : NGX_OK;
+    }
+
+    if (ngx_http_sprox_walk_hex(entry->d_name, 2 * NGX_HTTP_CACHE_KEY_LEN,
+                                2 * NGX_HTTP_CACHE_KEY_LEN))
+    {
+        return ngx_http_sprox_walk_file(walk, entry->d_name);
+    }
+
+    if (walk->depth <= NGX_MAX_PATH_LEVEL
+        && ngx_http_sprox_walk_hex(entry->d_name, 1,
+                                   NGX_HTTP_SPROX_WALK_DIGITS))
+    {
+        return ngx_http_sprox_walk_folder(walk, dirfd(folder), entry->d_name);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_sprox_walk_folder(ngx_http_sprox_walk_t *walk, int in,
+    const char *name)
+{
+    DIR       *folder;
+    ngx_fd_t   fd;
+
+    /* the zone's own may be a link */
+
+    fd = openat(in, name, O_RDONLY|O_DIRECTORY|O_CLOEXEC
+                          |(walk->depth ? O_NOFOLLOW : 0));
+
+    folder = (fd != NGX_INVALID_FILE) ? fdopendir(fd) : NULL;
+
+    if (folder == NULL) {
+        walk->err = ngx_errno;
+
+        if (fd != NGX_INVALID_FILE) {
+            (void) close(fd);
+            return NGX_ERROR;
+        }
+
+        /* it went meanwhile, or is none */
+
+        return walk->err == NGX_ENOENT || walk->err == NGX_ENOTDIR
+               || walk->err == NGX_ELOOP
+               ? NGX_OK : NGX_ERROR;
+    }
+
+    walk->folders[walk->depth++] = folder;
+
+    return NGX_OK;
+}
+
+
+/* As nginx names files by their keys, and folders; not the temporary ones. */
 
 static ngx_uint_t
-ngx_http_sprox_walk_name(const char *name, size_t len)
+ngx_http_sprox_walk_hex(const char *name, size_t min, size_t max)
 {
     size_t  i;
 
-    if (len != 2 * NGX_HTTP_CACHE_KEY_LEN) {
-        return 0;
-    }
-
-    for (i = 0; i < len; i++) {
+    for (i = 0; name[i] != '\0' && i <= max; i++) {
         if (!((name[i] >= '0' && name[i] <= '9')
               || (name[i] >= 'a' && name[i] <= 'f')))
         {
@@ -219,24 +282,28 @@ ngx_http_sprox_walk_name(const char *name, size_t len)
         }
     }
 
-    return 1;
+    return i >= min && i <= max;
 }
 
 
 /* One that went meanwhile, or cannot be read, is no more anybody's. */
 
 static ngx_int_t
-ngx_http_sprox_walk_file(ngx_http_sprox_walk_t *walk, FTSENT *entry)
+ngx_http_sprox_walk_file(ngx_http_sprox_walk_t *walk, const char *name)
 {
+    int                          folder;
     ssize_t                      n;
     ngx_fd_t                     fd;
     sprox_str_t                  key;
     ngx_http_sprox_walk_file_t  *file;
 
-    fd = open(entry->fts_accpath, O_RDONLY|O_CLOEXEC|O_NOATIME);
+    folder = dirfd(walk->folders[walk->depth - 1]);
+
+    fd = openat(folder, name, O_RDONLY|O_NONBLOCK|O_NOFOLLOW
+                              |O_CLOEXEC|O_NOATIME);
 
     if (fd == NGX_INVALID_FILE && ngx_errno == NGX_EPERM) {
-        fd = open(entry->fts_accpath, O_RDONLY|O_CLOEXEC);
+        fd = openat(folder, name, O_RDONLY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC);
     }
 
     if (fd == NGX_INVALID_FILE) {
@@ -261,11 +328,11 @@ ngx_http_sprox_walk_file(ngx_http_sprox_walk_t *walk, FTSENT *entry)
 
     file = &walk->files[walk->n];
 
-    file->size = entry->fts_statp->st_size;
     file->key.len = key.len;
     file->key.data = ngx_pnalloc(walk->texts, key.len);
 
     if (file->key.data == NULL) {
+        walk->err = NGX_ENOMEM;
         return NGX_ERROR;
     }
 
@@ -377,7 +444,9 @@ ngx_http_sprox_walk_free(ngx_http_sprox_walk_t *walk)
 static void
 ngx_http_sprox_walk_destroy(ngx_http_sprox_walk_t *walk)
 {
-    (void) fts_close(walk->fts);
+    while (walk->depth) {
+        (void) closedir(walk->folders[--walk->depth]);
+    }
 
     if (walk->texts) {
         ngx_destroy_pool(walk->texts);

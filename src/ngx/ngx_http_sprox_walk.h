@@ -25,7 +25,6 @@ typedef struct ngx_http_sprox_walk_s  ngx_http_sprox_walk_t;
 
 typedef struct {
     sprox_str_t  key;
-    off_t        size;
 } ngx_http_sprox_walk_file_t;
 
 

@@ -22,7 +22,7 @@ from harness.sprox import (FILL, SLICE, cache_files, error_code, serve,
                            temporary_files, wait_idle)
 from harness.wire import Client
 from test_list import HTTP as LISTS
-from test_list import page_files
+from test_list_cached import page_files
 
 BIG = 64 * FILL                 # more than sockets and their buffers take
 IO = {"plain": "", "copied": "sendfile off; output_buffers 1 8k;",

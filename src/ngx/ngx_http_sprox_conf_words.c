@@ -10,6 +10,8 @@
 
 static time_t ngx_http_sprox_parse_time(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, const char *others);
+static char *ngx_http_sprox_set_time(ngx_conf_t *cf, ngx_command_t *cmd,
+    time_t *slot, const char *word, time_t meaning, const char *others);
 
 
 /* Seconds out of the value, or NGX_ERROR with its line written. */
@@ -33,28 +35,42 @@ ngx_http_sprox_parse_time(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-char *
-ngx_http_sprox_set_valid(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_sprox_loc_conf_t  *slcf = conf;
+/*
+ * A word that takes a time, or another word that means one; slot is where its
+ * value goes.
+ */
 
+static char *
+ngx_http_sprox_set_time(ngx_conf_t *cf, ngx_command_t *cmd, time_t *slot,
+    const char *word, time_t meaning, const char *others)
+{
     ngx_str_t  *value;
 
-    if (slcf->policy.valid != NGX_CONF_UNSET) {
+    if (*slot != NGX_CONF_UNSET) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
-    if (ngx_strcmp(value[1].data, "immutable") == 0) {
-        slcf->policy.valid = NGX_HTTP_SPROX_VALID_IMMUTABLE;
+    if (word && ngx_strcmp(value[1].data, word) == 0) {
+        *slot = meaning;
         return NGX_CONF_OK;
     }
 
-    slcf->policy.valid = ngx_http_sprox_parse_time(cf, cmd, &value[1],
-                                                   ", 0, or \"immutable\"");
+    *slot = ngx_http_sprox_parse_time(cf, cmd, &value[1], others);
 
-    return slcf->policy.valid == NGX_ERROR ? NGX_CONF_ERROR : NGX_CONF_OK;
+    return *slot == (time_t) NGX_ERROR ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_sprox_set_valid(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_sprox_loc_conf_t  *slcf = conf;
+
+    return ngx_http_sprox_set_time(cf, cmd, &slcf->policy.valid, "immutable",
+                                   NGX_HTTP_SPROX_VALID_IMMUTABLE,
+                                   ", 0, or \"immutable\"");
 }
 
 
@@ -64,18 +80,8 @@ ngx_http_sprox_set_valid_missing(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_sprox_loc_conf_t  *slcf = conf;
 
-    ngx_str_t  *value;
-
-    if (slcf->policy.valid_missing != NGX_CONF_UNSET) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-    slcf->policy.valid_missing = ngx_http_sprox_parse_time(cf, cmd, &value[1],
-                                                           ", or 0");
-
-    return slcf->policy.valid_missing == NGX_ERROR ? NGX_CONF_ERROR
-                                                   : NGX_CONF_OK;
+    return ngx_http_sprox_set_time(cf, cmd, &slcf->policy.valid_missing, NULL,
+                                   0, ", or 0");
 }
 
 
@@ -84,23 +90,8 @@ ngx_http_sprox_set_stale(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_sprox_loc_conf_t  *slcf = conf;
 
-    ngx_str_t  *value;
-
-    if (slcf->policy.stale != NGX_CONF_UNSET) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-        slcf->policy.stale = 0;
-        return NGX_CONF_OK;
-    }
-
-    slcf->policy.stale = ngx_http_sprox_parse_time(cf, cmd, &value[1],
-                                                   ", or \"off\"");
-
-    return slcf->policy.stale == NGX_ERROR ? NGX_CONF_ERROR : NGX_CONF_OK;
+    return ngx_http_sprox_set_time(cf, cmd, &slcf->policy.stale, "off", 0,
+                                   ", or \"off\"");
 }
 
 

@@ -10,7 +10,9 @@
  * where ahead is the greatest difference to the system's clock that any
  * process has seen.  It is one number in shared memory, which is read by all
  * and written only when the system's clock has jumped forward: after a
- * machine has slept, too, things are as old as they are.
+ * machine has slept, too, things are as old as they are.  Where the two agree
+ * it is the system's to the millisecond: the monotonic one is coarse, and
+ * stores date their events by the other.
  *
  * So a clock that was wrong for a while may leave this one ahead of it.  What
  * is signed, or meant for others, goes by ngx_time().
@@ -19,11 +21,14 @@
 #include "ngx_http_sprox_clock.h"
 
 
-/* What the system's clock must have gained on this one, in ms. */
-#define NGX_HTTP_SPROX_CLOCK_JUMP  1000
+/*
+ * What clocks that agree may differ by, in ms: a tick of the coarse one, and
+ * what comes between two looks.
+ */
+#define NGX_HTTP_SPROX_CLOCK_JUMP  50
 
 
-static int64_t ngx_http_sprox_clock_ahead(int64_t ahead);
+static int64_t ngx_http_sprox_clock_at(int64_t wall, int64_t msec);
 
 
 /* Of this process; its own, until there is a shared one. */
@@ -65,18 +70,14 @@ ngx_http_sprox_wall(void)
 int64_t
 ngx_http_sprox_now(void)
 {
-    int64_t  msec;
-
-    msec = (int64_t) ngx_current_msec;
-
-    return msec + ngx_http_sprox_clock_ahead(ngx_http_sprox_wall() - msec);
+    return ngx_http_sprox_clock_at(ngx_http_sprox_wall(),
+                                   (int64_t) ngx_current_msec);
 }
 
 
 int64_t
 ngx_http_sprox_now_exact(void)
 {
-    int64_t          msec;
     struct timespec  wall, ts;
 
     /* in this order: what comes between the two must not count as a jump */
@@ -84,27 +85,33 @@ ngx_http_sprox_now_exact(void)
     (void) clock_gettime(CLOCK_REALTIME, &wall);
     (void) clock_gettime(CLOCK_MONOTONIC, &ts);
 
-    msec = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-
-    return msec + ngx_http_sprox_clock_ahead((int64_t) wall.tv_sec * 1000
-                                             + wall.tv_nsec / 1000000 - msec);
+    return ngx_http_sprox_clock_at((int64_t) wall.tv_sec * 1000
+                                   + wall.tv_nsec / 1000000,
+                                   (int64_t) ts.tv_sec * 1000
+                                   + ts.tv_nsec / 1000000);
 }
 
 
 static int64_t
-ngx_http_sprox_clock_ahead(int64_t ahead)
+ngx_http_sprox_clock_at(int64_t wall, int64_t msec)
 {
-    int64_t  known;
+    int64_t  ahead;
 
     for ( ;; ) {
-        known = *ngx_http_sprox_clock;
+        ahead = *ngx_http_sprox_clock;
 
-        if (known && ahead - known < NGX_HTTP_SPROX_CLOCK_JUMP) {
-            return known;
+        if (ahead == 0 || wall - msec - ahead >= NGX_HTTP_SPROX_CLOCK_JUMP) {
+
+            if (!__sync_bool_compare_and_swap(ngx_http_sprox_clock, ahead,
+                                              wall - msec))
+            {
+                continue;
+            }
+
+            return wall;
         }
 
-        if (__sync_bool_compare_and_swap(ngx_http_sprox_clock, known, ahead)) {
-            return ahead;
-        }
+        return wall - msec - ahead > -NGX_HTTP_SPROX_CLOCK_JUMP
+               ? wall : msec + ahead;
     }
 }

@@ -1,6 +1,7 @@
 /*
- * The time that is the same for all workers and never goes back, for what is
- * compared with what they know; and the system's, for all the world.
+ * The time that is the same for all workers and never goes back, but for the
+ * few ms by which looks at clocks differ, for what is compared with what they
+ * know; and the system's, for all the world.
  */
 
 #ifndef _NGX_HTTP_SPROX_CLOCK_H_INCLUDED_

@@ -15,6 +15,7 @@ folder of the nginx is then kept.
 """
 
 import argparse
+import ctypes
 import multiprocessing
 import os
 import random
@@ -30,7 +31,7 @@ from queue import Empty
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from harness.nginx import ASAN, SLOWER, Nginx
+from harness.nginx import ASAN, Nginx
 from harness.pki import Pki
 from harness.ports import free_port
 from soak import clients, origin
@@ -46,6 +47,7 @@ KEPT = 16                       # connections to the origin, idle, a worker
 ORIGINS = 2
 ZONES = "ram", "cache", "brief"     # their folders
 LINGER = 6                      # worker_shutdown_timeout, seconds
+PR_SET_PDEATHSIG = 1            # of prctl()
 
 HTTP = """
     proxy_cache_path @dir@/cache levels=1:2 keys_zone=small:2m
@@ -160,6 +162,12 @@ class State:
             self.__dict__["_" + name].value = value
 
 
+def with_parent(target, *arguments) -> None:
+    """Ends also when the soak is killed, which tells its children nothing."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    target(*arguments)
+
+
 class Soak:
     def __init__(self, options):
         self.options = options
@@ -194,8 +202,8 @@ class Soak:
 
     @staticmethod
     def process(target, *arguments):
-        process = multiprocessing.Process(target=target, args=arguments,
-                                          daemon=True)
+        process = multiprocessing.Process(target=with_parent, daemon=True,
+                                          args=(target, *arguments))
         process.start()
         return process
 

@@ -161,12 +161,51 @@ test_swept_and_removed(void **state)
     check(cat);
     assert_string_equal(list(cat, s, "", 99), "?c,");
 
-    /* without its region it is as unknown as all else */
+    /* nor without its region: an answer may be on its way */
 
     assert_int_equal(sprox_catalog_region_drop_locked(cat, s, S("")),
                      SPROX_OK);
     assert_int_equal(sprox_catalog_remove_locked(cat, s, S("c")), SPROX_OK);
-    assert_string_equal(list(cat, s, "", 99), "");
+    assert_string_equal(list(cat, s, "", 99), "?c,");
+    check(cat);
+
+    free(cat);
+}
+
+
+/* Of two requests of before a purge one tells that its version is gone. */
+
+static void
+test_purged_and_removed(void **state)
+{
+    uint32_t          s;
+    sprox_object_t    o;
+    sprox_catalog_t  *cat;
+
+    (void) state;
+
+    cat = make(SPROX_CATALOG_SIZE_MIN);
+    s = space(cat, "s");
+
+    assert_int_equal(sprox_catalog_purge_locked(cat, s, S("k"), 100),
+                     SPROX_OK);
+    assert_int_equal(sprox_catalog_remove_locked(cat, s, S("k")), SPROX_OK);
+    check(cat);
+
+    o = object(MD5, 1, 99);
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &o),
+                     SPROX_DONE);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("k"), &o, buf),
+                     SPROX_OK);
+    assert_true(o.absent && o.doubted && o.proved == 0);
+
+    /* one of a request of after it is believed, and forgotten as ever */
+
+    o = object(MD5, 1, 100);
+    assert_int_equal(sprox_catalog_put_locked(cat, s, S("k"), &o), SPROX_OK);
+    assert_int_equal(sprox_catalog_remove_locked(cat, s, S("k")), SPROX_OK);
+    assert_int_equal(sprox_catalog_get_locked(cat, s, S("k"), &o, buf),
+                     SPROX_NOT_FOUND);
     check(cat);
 
     free(cat);
@@ -225,6 +264,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_listed),
         cmocka_unit_test(test_swept_and_removed),
+        cmocka_unit_test(test_purged_and_removed),
         cmocka_unit_test(test_evicted),
     };
 

@@ -93,7 +93,7 @@ forget(model_t *m, uint32_t s, uint32_t k)
 
     (void) overflown(m, s, k, k + 1);
 
-    if (rc == SPROX_OK && suspected(e) && below_any(m, s, k)) {
+    if (rc == SPROX_OK && suspected(e)) {
 
         /* and stays so */
 

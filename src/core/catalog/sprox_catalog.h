@@ -176,7 +176,8 @@ sprox_rc_t sprox_catalog_doubt_locked(sprox_catalog_t *cat, uint32_t space,
 /*
  * Forgets what is known of a key.  An object that a region holds goes on to
  * be listed (that it is gone, an absent one or a sweep says): it is doubted,
- * and its headers are forgotten.  One whose absence is doubted stays so.  SPROX_OK, or SPROX_NOT_FOUND.
+ * and its headers are forgotten.  One whose absence is doubted stays so,
+ * wherever it lies.  SPROX_OK, or SPROX_NOT_FOUND.
  */
 sprox_rc_t sprox_catalog_remove_locked(sprox_catalog_t *cat, uint32_t space,
     sprox_str_t key);

@@ -9,7 +9,8 @@
  *   the same version        nothing is new
  *   another version, or     the event's time against       the store is
  *     none                    last-modified and proof        asked
- *   nothing                 how old the event is
+ *   nothing                 how old the event is,      the store is
+ *                             and the last crawl         asked
  *
  * Only who sends sequencers that order is believed without being asked
  * about: the rest say no more than that something has changed.  To ask costs
@@ -196,6 +197,30 @@ judge(const sprox_event_t *e, int64_t at, const sprox_object_t *known)
 }
 
 
+/*
+ * Of a key of which nothing is known.  That is knowledge as well where a
+ * crawl has told the whole: what came about before it was undone by then, or
+ * it would be there.
+ */
+
+static judged_t
+judge_unknown(sprox_catalog_t *cat, uint32_t space, const sprox_event_t *e,
+    int64_t at, int64_t when)
+{
+    int64_t  crawled;
+
+    if (!orders(e) || at < 0 || when - at > SPROX_EVENT_RECENT) {
+        return JUDGED_UNKNOWN;
+    }
+
+    return e->kind == SPROX_EVENT_CREATED
+           && sprox_catalog_covered_locked(cat, space, e->key, &crawled)
+              == SPROX_OK
+           && crawled > at
+           ? JUDGED_UNKNOWN : JUDGED_NEWER;
+}
+
+
 /* What the event says of the object; sequencer: of SPROX_SEQUENCER_MAX. */
 
 static void
@@ -285,9 +310,7 @@ sprox_event_apply_locked(sprox_catalog_t *cat, uint32_t space,
         judged = judge(e, at, &known);
 
     } else {
-        judged = orders(e) && at >= 0 && when - at <= SPROX_EVENT_RECENT
-                 ? JUDGED_NEWER : JUDGED_UNKNOWN;
-
+        judged = judge_unknown(cat, space, e, at, when);
         memset(&known, 0, sizeof(sprox_object_t));
     }
 

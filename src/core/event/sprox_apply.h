@@ -13,7 +13,8 @@
 /*
  * Of a key of which nothing is known, an event up to so old (milliseconds)
  * is believed: one that made it void, and came before it, is remembered for
- * longer than that.
+ * longer than that.  A creation from before the crawl that has told all of
+ * the key's region is not.
  */
 #define SPROX_EVENT_RECENT   (5 * 60 * 1000)
 

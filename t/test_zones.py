@@ -3,10 +3,16 @@ What lies in shared memory, over reloads and killed workers: the catalog, the
 metrics. And the variables, whose values come from the same requests.
 """
 
+import re
+import shutil
 import signal
 import socket
+from datetime import datetime, timedelta
 
 import pytest
+
+from harness.admin import Admin
+from harness.nginx import CONF as FRAME
 
 CONF = """
     proxy_cache_path @dir@/cache keys_zone=nvme:1m use_temp_path=off;
@@ -24,6 +30,7 @@ CONF = """
         access_log @dir@/access.log sprox;
         location / { sprox on; }
         location = /metrics { sprox_metrics; access_log off; }
+        location /_sprox/ { sprox_admin; }
         location = /plain { return 204; }
     }
 """
@@ -165,3 +172,55 @@ def test_request_that_no_alias_matches(nginx):
     metrics = nginx.metrics()
     assert metrics.sum("sprox_requests_total", alias="", status=404) == 1
     assert metrics.sum("sprox_requests_total", alias="tblA") == 0
+
+
+def put_in(nginx, conf):
+    """Another configuration; until a worker of it answers as sprox does."""
+    master = nginx.process.pid
+    nginx.write(CONF, conf)
+    nginx.reload(wait_old=True)
+    assert nginx.get("/tblA/x").body == b"0123456789"
+    assert nginx.process.poll() is None and nginx.process.pid == master
+
+
+PLAIN = "server { listen 127.0.0.1:@port@; location / { return 204; } }"
+TYPES = "types {" + "".join(f"text/x-{n} {n};" for n in range(200)) + "}"
+DATED = "sprox_alias dated { target disk://bucket/; list catalog; }"
+
+
+@pytest.mark.parametrize("http", [PLAIN, TYPES + PLAIN, None],
+                         ids=["plain", "types", "nothing"])
+def test_module_comes_with_a_reload(make_nginx, store, http):
+    """
+    What nginx ran before knows nothing of it, or not even of HTTP: nothing
+    is taken over from that, and no clock either.
+    """
+    frame = FRAME.replace("load_module @module@;", "")
+    if http is None:
+        http, frame = "", re.sub(r"(?s)\nhttp .*", "\n", frame)
+    nginx = make_nginx(http, conf=frame, root=store, size="1m", more=DATED)
+    put_in(nginx, FRAME)
+    known = Admin(nginx).wait_complete("dated")
+    crawled = datetime.fromisoformat(known["crawled_at"].rstrip("Z"))
+    assert abs(crawled - datetime.utcnow()) < timedelta(hours=1)
+
+
+def test_module_is_replaced_by_a_copy(nginx):
+    """Its catalog is another one: the copy's zone has another tag."""
+    nginx = nginx()
+    assert nginx.get("/tblA/x").body == b"0123456789"
+    copy = nginx.dir / "another.so"
+    for _ in range(2):
+        shutil.copy(nginx._variables["module"], copy)
+        put_in(nginx, FRAME.replace("@module@", str(copy)))
+        put_in(nginx, FRAME)
+        copy.unlink()
+
+
+def test_module_goes_and_comes_back(nginx):
+    nginx = nginx()
+    assert nginx.get("/tblA/x").body == b"0123456789"
+    nginx.write(PLAIN, FRAME.replace("load_module @module@;", ""))
+    nginx.reload(wait_old=True)
+    assert nginx.get("/tblA/x").status == 204
+    put_in(nginx, FRAME)

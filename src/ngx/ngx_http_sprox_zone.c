@@ -201,27 +201,46 @@ ngx_http_sprox_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 }
 
 
-/* That of another cycle, whose zone may be another one; or NULL. */
+/*
+ * That of another cycle, whose zone may be another one; or NULL.  It is looked
+ * for in the list of zones: a cycle that was made without this module, or by
+ * another copy of it, has no room for its configuration.
+ */
 
 static ngx_http_sprox_clock_t *
 ngx_http_sprox_zone_clock(ngx_cycle_t *cycle)
 {
-    ngx_http_sprox_zone_t       *zone;
-    ngx_http_sprox_main_conf_t  *mcf;
+    ngx_uint_t              i;
+    ngx_shm_zone_t         *shm_zone;
+    ngx_list_part_t        *part;
+    ngx_http_sprox_zone_t  *zone;
 
-    if (cycle == NULL || cycle->conf_ctx == NULL) {
+    if (cycle == NULL) {
         return NULL;
     }
 
-    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_sprox_module);
+    /* the very first one has no list */
 
-    if (mcf == NULL || mcf->catalog_zone == NULL) {
-        return NULL;
+    for (part = &cycle->shared_memory.part; part; part = part->next) {
+        shm_zone = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (shm_zone[i].tag != &ngx_http_sprox_module
+                || shm_zone[i].init != ngx_http_sprox_zone_init)
+            {
+                continue;
+            }
+
+            zone = shm_zone[i].data;
+
+            if (zone && zone->sh) {
+                return &zone->sh->clock;
+            }
+        }
     }
 
-    zone = mcf->catalog_zone->data;
-
-    return zone->sh ? &zone->sh->clock : NULL;
+    return NULL;
 }
 
 

@@ -3,6 +3,7 @@ Messages of very many events, and very many aliases: nobody else waits for
 the end of them, and each event finds the aliases that it is about.
 """
 
+import contextlib
 import json
 import threading
 
@@ -19,7 +20,8 @@ MANY = 1000         # a message has 1024 at most
 @pytest.fixture
 def sprox(make_nginx, origin):
     def make(aliases: str = ALIASES, **words):
-        nginx = serve(make_nginx, origin.endpoint, server_more=LOCATION,
+        nginx = serve(make_nginx, origin.endpoint,
+                      server_more=LOCATION + "keepalive_requests 1000000;",
                       more="sprox_valid_missing 1h;", aliases=aliases,
                       **words)
         nginx.sender = Sender(nginx)
@@ -99,6 +101,41 @@ def test_long_ones_are_cut_off_with_their_worker(sprox, origin):
         for client in clients:
             client.close()
     assert nginx.sender.tell(created("bucket", "z", new)) == {"applied": 1}
+
+
+def test_with_a_debug_log(sprox, origin):
+    """It says of each timer whose descriptor it waits for; there is none."""
+    new = origin.put("bucket", "key", b"new!")
+    nginx = sprox(level="debug")
+    workers = nginx.worker_pids()
+    few = records(*(created("bucket", f"k{n}", new) for n in range(9)))
+    many = records(*(created("bucket", f"{n:01000}", new) for n in range(99)))
+    assert len(json.dumps(few)) < 64 << 10 < len(json.dumps(many))
+    assert nginx.sender.post(few)[0] == 200
+    assert nginx.sender.post(many)[0] == 200
+    assert objects(nginx) == 9 + 99
+    for _ in range(3):                      # from the origin, and from files
+        assert nginx.get("/bucket/key").body == b"new!"
+    assert nginx.worker_pids() == workers
+
+
+def test_two_who_wait_with_a_debug_log(sprox, origin):
+    """One of them for what the other's worker fetches."""
+    body = bytes(1 << 20)
+    origin.put("bucket", "big", body)
+    nginx = sprox(level="debug", workers=2)
+    workers = nginx.worker_pids()
+    gate = origin.hold(key="big", gate_after=1000)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(nginx.client()) for _ in range(16)]
+        for client in clients:
+            client.send("GET", "/bucket/big")
+        nginx.wait_taken(len(clients))
+        gate.wait()
+        gate.open()
+        for client in clients:
+            assert client.read().body == body
+    assert nginx.worker_pids() == workers
 
 
 def test_several_messages_at_once(sprox, origin):

@@ -129,6 +129,7 @@ ngx_http_sprox_events_start(ngx_cycle_t *cycle,
     ngx_http_sprox_check_event.log = cycle->log;
 
     ngx_http_sprox_events_next.handler = ngx_http_sprox_events_turn;
+    ngx_http_sprox_events_next.data = &ngx_http_sprox_no_connection;
     ngx_http_sprox_events_next.log = cycle->log;
 
     ngx_http_sprox_sns_init();

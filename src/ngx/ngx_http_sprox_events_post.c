@@ -316,6 +316,7 @@ ngx_http_sprox_post_thread(ngx_http_sprox_post_t *post)
     post->parsing = 1;
 
     post->guard.handler = ngx_http_sprox_post_guard;
+    post->guard.data = post;
     post->guard.log = ngx_cycle->log;
 
     ngx_add_timer(&post->guard, NGX_HTTP_SPROX_POST_GUARD);

@@ -214,6 +214,7 @@ ngx_http_sprox_flight_start(ngx_cycle_t *cycle, ngx_shm_zone_t *zone)
     }
 
     ngx_http_sprox_flight_event.handler = ngx_http_sprox_flight_timer;
+    ngx_http_sprox_flight_event.data = &ngx_http_sprox_no_connection;
     ngx_http_sprox_flight_event.log = cycle->log;
 
     if (ngx_http_sprox_flight_listen(cycle,

@@ -1,7 +1,8 @@
 /*
  * Where the core's words meet nginx's: memory.  The core takes
  * memory through sprox_mem_t; here are the two kinds it is given, a pool
- * (freed with it) and the heap (freed one by one).
+ * (freed with it) and the heap (freed one by one).  And what nginx's own
+ * words want that the module has no use for.
  */
 
 #include "ngx_http_sprox_glue.h"
@@ -18,6 +19,8 @@ const sprox_mem_t  ngx_http_sprox_mem_heap = {
     ngx_http_sprox_heap_free,
     NULL
 };
+
+ngx_connection_t  ngx_http_sprox_no_connection = { .fd = (ngx_socket_t) -1 };
 
 
 void

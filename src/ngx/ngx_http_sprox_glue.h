@@ -40,6 +40,12 @@ ngx_http_sprox_to_ngx(sprox_str_t s)
  */
 void ngx_http_sprox_mem_pool(sprox_mem_t *mem, ngx_pool_t *pool);
 
+/*
+ * What the timer of a worker points to that has nothing of its own: nginx's
+ * debug log reads a descriptor there.
+ */
+extern ngx_connection_t  ngx_http_sprox_no_connection;
+
 /* malloc and free; for what must not wait for a pool to end. */
 extern const sprox_mem_t  ngx_http_sprox_mem_heap;
 

@@ -56,6 +56,7 @@ ngx_http_sprox_open_start(ngx_cycle_t *cycle)
     ngx_http_sprox_open_max = 0;
 
     ngx_http_sprox_open_event.handler = ngx_http_sprox_open_sweep;
+    ngx_http_sprox_open_event.data = &ngx_http_sprox_no_connection;
     ngx_http_sprox_open_event.log = cycle->log;
     ngx_http_sprox_open_event.cancelable = 1;
 

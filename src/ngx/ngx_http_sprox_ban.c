@@ -91,9 +91,12 @@ ngx_http_sprox_ban_handler(ngx_http_request_t *r, ngx_http_sprox_ctx_t *ctx)
         b->prefix.len--;
     }
 
-    /* what was asked for in this very millisecond is older, too */
+    /*
+     * What was asked for in this very millisecond is older, too, and what
+     * another worker asked for since this turn of the event loop began.
+     */
 
-    b->time = ngx_http_sprox_now() + 1;
+    b->time = ngx_http_sprox_now_exact() + 1;
 
     sprox_buf_init(&b->body, &ctx->mem);
     sprox_buf_text(&b->body, "{\"jobs\": [");

@@ -64,10 +64,11 @@ ngx_http_sprox_purge_handler(ngx_http_request_t *r,
 
     /*
      * What is not known may stand in the catalog's file, or be on its way; and
-     * what was asked for in this very millisecond is older, too.
+     * what was asked for in this very millisecond is older, too, and what
+     * another worker asked for since this turn of the event loop began.
      */
 
-    now = ngx_http_sprox_now();
+    now = ngx_http_sprox_now_exact();
 
     (void) ngx_http_sprox_zone_purge(ctx->alias->origin, ctx->bucket,
                                      ctx->key, now + 1);

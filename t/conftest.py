@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import clock
 from harness.dns import NameServer
 from harness.nginx import Nginx
 from harness.origin import Origin
@@ -25,6 +26,12 @@ def pytest_collection_modifyitems(items) -> None:
 @pytest.fixture(scope="session")
 def pki(tmp_path_factory) -> Pki:
     return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory) -> Path:
+    """See harness/clock.py."""
+    return clock.build(tmp_path_factory.mktemp("clock"))
 
 
 @pytest.fixture

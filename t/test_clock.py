@@ -4,44 +4,19 @@ ages as before, what is newer counts, and what cannot be dated is asked for.
 """
 
 import calendar
-import os
 import random
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from harness.admin import LOCATION, Admin
+from harness.clock import Clock
 from harness.listing import Lister
 from harness.sprox import LOG, SLICE, cache_keys, serve, wait_idle
 
 HOUR = 3600 * 1000
 BODY = random.Random(5).randbytes(2 * SLICE + 10)
 OTHER = random.Random(6).randbytes(2 * SLICE + 20)
-SOURCE = Path(__file__).parent / "harness" / "wrong_clock.c"
-
-
-@pytest.fixture(scope="module")
-def shim(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("clock") / "wrong_clock.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O", "-Wall", "-o", path,
-                    SOURCE, "-ldl"], check=True)
-    return path
-
-
-class Clock:
-    """The system's, as nginx sees it."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.set(0)
-
-    def set(self, ahead: int) -> None:
-        """To so many milliseconds ahead of the true one."""
-        new = self.path.with_suffix(".new")
-        new.write_text(str(ahead))
-        os.replace(new, self.path)
 
 
 @pytest.fixture

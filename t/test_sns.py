@@ -11,6 +11,7 @@ import time
 import pytest
 
 from harness import events, sns
+from harness.clock import Clock
 from harness.events import Sender, created, records, removed
 from harness.sprox import serve
 
@@ -28,10 +29,10 @@ def topic(pki, dns):
 
 @pytest.fixture
 def sprox(make_nginx, origin, topic):
-    def make(**words):
+    def make(http_more="", **words):
         origin.put("bucket", "key", b"old", modified=LONG_AGO)
         nginx = serve(make_nginx, origin.endpoint, server_more=GUARDED,
-                      http_more=topic.directive(), start=False,
+                      http_more=topic.directive() + http_more, start=False,
                       more="sprox_valid_missing 1h;", **words)
         (nginx.dir / "token").write_text(TOKEN)
         os.chmod(nginx.dir / "token", 0o600)
@@ -144,7 +145,9 @@ def test_another_topic(sprox, origin, topic):
     f"https://evil.test/{sns.HOST}/x.pem", f"https://x@{sns.HOST}/x.pem",
     f"https://{sns.HOST}:8443/x.pem", f"https://{sns.HOST}/x",
     f"https://{sns.HOST}/x.pem?a=b", "https://127.0.0.1/x.pem",
-    "https://s3.eu-west-1.amazonaws.com/evil/x.pem", "file:///etc/x.pem"])
+    "https://s3.eu-west-1.amazonaws.com/evil/x.pem", "file:///etc/x.pem",
+    "https://sns.us-east-1.amazonaws.com/x.pem",
+    "https://sns.made-up-1.amazonaws.com/x.pem"])
 def test_nobody_else_is_asked_for_a_certificate(sprox, origin, topic, dns,
                                                 url):
     nginx = sprox()
@@ -182,6 +185,10 @@ def test_the_subscription(sprox, topic):
                      f"&TopicArn={sns.TOPIC}"},
     {"SubscribeURL": "https://evil.test/?Action=ConfirmSubscription&Token=t"
                      f"&TopicArn={sns.TOPIC}"},
+    {"SubscribeURL": "https://sns.us-east-1.amazonaws.com/?Token=t&Action="
+                     f"ConfirmSubscription&TopicArn={sns.TOPIC}"},
+    {"SubscribeURL": "https://sns.us-east-1.amazonaws.com/?Action="
+                     f"ConfirmSubscription&Token=t&TopicArn={sns.TOPIC}"},
 ])
 def test_nothing_else_is_confirmed(sprox, topic, change):
     nginx = sprox()
@@ -262,6 +269,88 @@ def test_a_certificate_that_is_none(sprox, origin, topic, how, pki):
     gone = topic.notification(records(removed("bucket", "key")))
     assert nginx.sender.post(gone)[0] == 200
     assert topic.journal.count() == 2
+
+
+def post_all(nginx, messages) -> tuple:
+    """Their answers so far, and who waits for the rest."""
+    answers = []
+    threads = [threading.Thread(target=lambda m=m: answers.append(
+        nginx.sender.post(m)[0])) for m in messages]
+    for thread in threads:
+        thread.start()
+    return answers, threads
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_names_that_are_made_up(sprox, origin, topic, pki, known):
+    """They get no more than some of the places, for topic by topic."""
+    other = sns.TOPIC + "-other"
+    nginx = sprox(http_more=f"sprox_events {other} origin=store "
+                            f"trusted_certificate={pki.ca};")
+    told = records(created("bucket", "key",
+                           origin.put("bucket", "key", b"new!")))
+    if known:
+        assert nginx.sender.post(topic.notification(told))[0] == 200
+    before = topic.journal.count()
+    made_up = [topic.notification(
+        told, SigningCertURL=f"https://{sns.HOST}/made-up-{i}.pem")
+        for i in range(12)]
+    topic.server.clear_script()
+    for i in range(12):
+        topic.server.hold(path=f"/made-up-{i}.pem", status=404)
+    topic.server.script(path=PATH, status=200,
+                        body=topic.signer.cert.read_bytes())
+    answers, threads = post_all(nginx, made_up)
+    nginx.wait(lambda: len(answers) == 8, 10, "to refuse the rest")
+    assert answers == [503] * 8
+    assert topic.journal.count() == before + 4
+
+    # another topic has a place, and what is known stays so
+    assert nginx.sender.post(topic.notification(
+        told, TopicArn=other))[0] == 200
+    assert nginx.sender.post(topic.notification(told))[0] == 200
+    topic.serve()
+    for thread in threads:
+        thread.join()
+    assert answers == [503] * 12
+    assert topic.journal.count() == 5
+
+
+def test_a_certificate_is_asked_for_each_hour(sprox, origin, topic, shim,
+                                              tmp_path):
+    """And keeps its place meanwhile, also when that fails."""
+    uptime = Clock(tmp_path / "uptime")
+    nginx = sprox(main="env WRONG_UPTIME;", env={
+        "LD_PRELOAD": str(shim), "WRONG_UPTIME": str(uptime.path)})
+    told = records(created("bucket", "key",
+                           origin.put("bucket", "key", b"new!")))
+    message = topic.notification(told)
+    assert nginx.sender.post(message)[0] == 200
+    uptime.set(3500 * 1000)
+    assert nginx.sender.post(message)[0] == 200
+    assert topic.journal.count() == 1
+    uptime.set(3700 * 1000)
+    topic.server.clear_script()
+    topic.server.script(path=PATH, status=404)
+    assert nginx.sender.post(message)[0] == 503
+    assert nginx.sender.post(message)[0] == 503
+    assert topic.journal.count() == 3
+
+    topic.server.clear_script()
+    for i in range(8):
+        topic.server.hold(path=f"/made-up-{i}.pem", status=404)
+    topic.server.script(path=PATH, status=200,
+                        body=topic.signer.cert.read_bytes())
+    answers, threads = post_all(nginx, [topic.notification(
+        told, SigningCertURL=f"https://{sns.HOST}/made-up-{i}.pem")
+        for i in range(8)])
+    nginx.wait(lambda: len(answers) == 4, 10, "to refuse the rest")
+    assert nginx.sender.post(message)[0] == 200
+    assert nginx.sender.post(message)[0] == 200
+    assert topic.journal.count(path=PATH) == 4
+    topic.serve()
+    for thread in threads:
+        thread.join()
 
 
 @pytest.mark.parametrize("arn", [None, sns.TOPIC + "x", ""])

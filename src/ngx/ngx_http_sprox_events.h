@@ -39,6 +39,8 @@ typedef struct {
     ngx_uint_t                  line;
     ngx_str_t                   origin_name;
     ngx_str_t                   trusted_certificate;
+    ngx_uint_t                  good;      /* of this worker: one of its
+                                              messages was signed */
 } ngx_http_sprox_topic_t;
 
 

@@ -11,14 +11,23 @@
  * a moment.  Messages are refused for now until it is asked for again.
  *
  * Nothing is asked but URLs that sprox_sns.h takes for SNS's own, over TLS
- * that is verified; a certificate only for a topic that is listened to, and
- * a confirmation only when the message that wants it is signed.
+ * that is verified, and of the topic's region; a certificate only for a topic
+ * that is listened to, and a confirmation only when the message that wants it
+ * is signed.
+ *
+ * Anybody may post a message that names a certificate which he has made up.
+ * One that has signed something keeps its place, which it is fetched into
+ * again; there is a place for each topic, and some more for what is new, of
+ * which one topic does not get all.
  */
 
 #include "ngx_http_sprox_events_private.h"
 
 
-#define NGX_HTTP_SPROX_CERTS_MAX    8         /* kept by a worker */
+/* Kept by a worker beside one of each topic; half of it are under way for one
+   topic, and the last for one that has none good. */
+#define NGX_HTTP_SPROX_CERTS_NEW    8
+
 #define NGX_HTTP_SPROX_CERT_VALID   3600000   /* ms */
 
 /* Until one that will not do is asked for again: doubled each time, in ms. */
@@ -30,8 +39,9 @@ typedef struct {
     ngx_queue_t               queue;
     ngx_queue_t               waiters;
     ngx_http_sprox_fetch_t   *fetch;          /* NULL: it is there */
+    ngx_http_sprox_topic_t   *topic;          /* whose message asked for it */
     sprox_buf_t               pem;
-    ngx_msec_t                fetched;
+    ngx_msec_t                fetched;        /* read */
     ngx_uint_t                bad;            /* answers in a row, which held
                                                  none that will do */
     const char               *why;            /* bad */
@@ -41,8 +51,10 @@ typedef struct {
 
 
 static ngx_http_sprox_cert_t *ngx_http_sprox_cert_find(sprox_str_t url);
+static ngx_uint_t ngx_http_sprox_cert_old(ngx_http_sprox_cert_t *cert);
 static ngx_http_sprox_cert_t *ngx_http_sprox_cert_fetch(sprox_str_t url,
-    const sprox_sns_url_t *parsed);
+    const sprox_sns_url_t *parsed, ngx_http_sprox_topic_t *topic);
+static ngx_int_t ngx_http_sprox_cert_place(ngx_http_sprox_topic_t *topic);
 static ngx_int_t ngx_http_sprox_cert_again(ngx_http_sprox_cert_t *cert,
     const sprox_sns_url_t *parsed);
 static ngx_http_sprox_fetch_t *ngx_http_sprox_sns_fetch(
@@ -119,9 +131,19 @@ ngx_http_sprox_sns_check(ngx_http_sprox_sns_t *s)
         return NGX_DECLINED;
     }
 
+    if (!sprox_sns_url_of(&parsed, s->sns->topic_arn)
+        || (s->sns->type == SPROX_SNS_SUBSCRIPTION
+            && !sprox_sns_url_of(&confirm, s->sns->topic_arn)))
+    {
+        s->why = "it names a URL of another region than the topic's";
+        return NGX_DECLINED;
+    }
+
     cert = ngx_http_sprox_cert_find(url);
 
-    if (cert && cert->fetch == NULL && !cert->bad) {
+    if (cert && cert->fetch == NULL && !cert->bad
+        && !ngx_http_sprox_cert_old(cert))
+    {
         return ngx_http_sprox_sns_verify(s, cert);
     }
 
@@ -133,7 +155,7 @@ ngx_http_sprox_sns_check(ngx_http_sprox_sns_t *s)
     }
 
     if (cert == NULL) {
-        cert = ngx_http_sprox_cert_fetch(url, &parsed);
+        cert = ngx_http_sprox_cert_fetch(url, &parsed, s->topic);
     }
 
     if (cert == NULL) {
@@ -184,7 +206,7 @@ ngx_http_sprox_sns_topic(sprox_str_t arn)
 }
 
 
-/* The certificate of that URL, there or under way; what is old is let go. */
+/* The certificate of that URL: there, perhaps old or bad, or under way. */
 
 static ngx_http_sprox_cert_t *
 ngx_http_sprox_cert_find(sprox_str_t url)
@@ -198,63 +220,105 @@ ngx_http_sprox_cert_find(sprox_str_t url)
     {
         cert = ngx_queue_data(q, ngx_http_sprox_cert_t, queue);
 
-        if (!sprox_str_eq(sprox_str_make(cert + 1, cert->len), url)) {
-            continue;
-        }
-
-        if (cert->fetch || cert->bad
-            || ngx_current_msec - cert->fetched < NGX_HTTP_SPROX_CERT_VALID)
-        {
+        if (sprox_str_eq(sprox_str_make(cert + 1, cert->len), url)) {
             return cert;
         }
-
-        ngx_http_sprox_cert_free(cert);
-
-        return NULL;
     }
 
     return NULL;
 }
 
 
+static ngx_uint_t
+ngx_http_sprox_cert_old(ngx_http_sprox_cert_t *cert)
+{
+    return ngx_current_msec - cert->fetched >= NGX_HTTP_SPROX_CERT_VALID;
+}
+
+
 /*
- * NULL: memory, or as many as there may be are under way, which nobody
- * wants but who makes them up.
+ * Makes room for one more.  NGX_DECLINED: as many as there may be are under
+ * way, which nobody wants but who makes them up.
  */
 
-static ngx_http_sprox_cert_t *
-ngx_http_sprox_cert_fetch(sprox_str_t url, const sprox_sns_url_t *parsed)
+static ngx_int_t
+ngx_http_sprox_cert_place(ngx_http_sprox_topic_t *topic)
 {
-    ngx_uint_t              busy;
-    ngx_queue_t            *q;
-    ngx_http_sprox_cert_t  *cert, *old;
+    ngx_uint_t                   busy, own, old;
+    ngx_queue_t                 *q;
+    ngx_http_sprox_cert_t       *cert, *out;
+    ngx_http_sprox_main_conf_t  *mcf;
 
-    if (ngx_http_sprox_ncerts == NGX_HTTP_SPROX_CERTS_MAX) {
+    mcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
+                                              ngx_http_sprox_module);
+    busy = 0;
+    own = 0;
+    out = NULL;
+    old = 0;
 
-        old = NULL;
-        busy = 0;
+    for (q = ngx_queue_last(&ngx_http_sprox_certs);
+         q != ngx_queue_sentinel(&ngx_http_sprox_certs);
+         q = ngx_queue_prev(q))
+    {
+        cert = ngx_queue_data(q, ngx_http_sprox_cert_t, queue);
 
-        for (q = ngx_queue_last(&ngx_http_sprox_certs);
-             q != ngx_queue_sentinel(&ngx_http_sprox_certs);
-             q = ngx_queue_prev(q))
-        {
-            cert = ngx_queue_data(q, ngx_http_sprox_cert_t, queue);
+        if (cert->fetch) {
 
-            if (cert->fetch) {
-                busy = 1;
-
-            } else if (old == NULL || (old->good && !cert->good)) {
-                old = cert;
+            if (!cert->good) {
+                busy++;
+                own += cert->topic == topic;
             }
+
+            continue;
         }
 
-        /* a name that somebody made up drives out none that is good */
+        /* the oldest: of those that are no good, of the old, of all */
 
-        if (old == NULL || (old->good && busy)) {
-            return NULL;
+        if (out == NULL
+            || (out->good
+                && (!cert->good
+                    || (!old && ngx_http_sprox_cert_old(cert)))))
+        {
+            out = cert;
+            old = ngx_http_sprox_cert_old(cert);
         }
+    }
 
-        ngx_http_sprox_cert_free(old);
+    if (own >= NGX_HTTP_SPROX_CERTS_NEW / 2
+        || busy >= NGX_HTTP_SPROX_CERTS_NEW
+        || (topic->good && busy == NGX_HTTP_SPROX_CERTS_NEW - 1))
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_sprox_ncerts
+        < mcf->topics.nelts + NGX_HTTP_SPROX_CERTS_NEW)
+    {
+        return NGX_OK;
+    }
+
+    /* a name that somebody made up drives out none that is good */
+
+    if (out == NULL || (out->good && !old && busy)) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_sprox_cert_free(out);
+
+    return NGX_OK;
+}
+
+
+/* NULL: there is no place, or no memory. */
+
+static ngx_http_sprox_cert_t *
+ngx_http_sprox_cert_fetch(sprox_str_t url, const sprox_sns_url_t *parsed,
+    ngx_http_sprox_topic_t *topic)
+{
+    ngx_http_sprox_cert_t  *cert;
+
+    if (ngx_http_sprox_cert_place(topic) != NGX_OK) {
+        return NULL;
     }
 
     cert = ngx_calloc(sizeof(ngx_http_sprox_cert_t) + url.len,
@@ -263,6 +327,7 @@ ngx_http_sprox_cert_fetch(sprox_str_t url, const sprox_sns_url_t *parsed)
         return NULL;
     }
 
+    cert->topic = topic;
     cert->len = url.len;
     ngx_memcpy(cert + 1, url.data, url.len);
     sprox_buf_init(&cert->pem, &ngx_http_sprox_mem_heap);
@@ -283,7 +348,10 @@ ngx_http_sprox_cert_fetch(sprox_str_t url, const sprox_sns_url_t *parsed)
 }
 
 
-/* NGX_OK: it is under way; NGX_DECLINED: not yet, or there is no memory. */
+/*
+ * Of one that is old or bad.  NGX_OK: it is under way; NGX_DECLINED: not yet,
+ * or there is no memory.
+ */
 
 static ngx_int_t
 ngx_http_sprox_cert_again(ngx_http_sprox_cert_t *cert,
@@ -291,11 +359,13 @@ ngx_http_sprox_cert_again(ngx_http_sprox_cert_t *cert,
 {
     ngx_msec_t  pause;
 
-    pause = (ngx_msec_t) NGX_HTTP_SPROX_CERT_AGAIN
-            << ngx_min(cert->bad - 1, NGX_HTTP_SPROX_CERT_DOUBLED);
+    if (cert->bad) {
+        pause = (ngx_msec_t) NGX_HTTP_SPROX_CERT_AGAIN
+                << ngx_min(cert->bad - 1, NGX_HTTP_SPROX_CERT_DOUBLED);
 
-    if (ngx_current_msec - cert->fetched < pause) {
-        return NGX_DECLINED;
+        if (ngx_current_msec - cert->fetched < pause) {
+            return NGX_DECLINED;
+        }
     }
 
     sprox_buf_free(&cert->pem);
@@ -305,7 +375,12 @@ ngx_http_sprox_cert_again(ngx_http_sprox_cert_t *cert,
                                            &ngx_http_sprox_cert_handler,
                                            cert);
 
-    return cert->fetch ? NGX_OK : NGX_DECLINED;
+    if (cert->fetch == NULL) {
+        cert->why = "its certificate cannot be fetched now";
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -400,16 +475,22 @@ ngx_http_sprox_cert_done(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
     ngx_http_sprox_cert_t  *cert = f->data;
 
     cert->fetch = NULL;
-    cert->fetched = ngx_current_msec;
     cert->why = "its certificate cannot be fetched now";
 
     if (rc == NGX_OK && sprox_buf_rc(&cert->pem) != SPROX_OK) {
         rc = NGX_ERROR;
     }
 
-    keep = (rc == NGX_OK);
+    /* one that was good keeps its place, and is old as before */
 
-    if (keep) {
+    keep = (rc == NGX_OK || cert->good);
+
+    if (rc == NGX_OK) {
+        cert->fetched = ngx_current_msec;
+
+        ngx_queue_remove(&cert->queue);
+        ngx_queue_insert_head(&ngx_http_sprox_certs, &cert->queue);
+
         if (sprox_sns_cert_check(sprox_buf_get(&cert->pem), ngx_time(),
                                  &cert->why)
             == SPROX_OK)
@@ -488,6 +569,7 @@ ngx_http_sprox_sns_verify(ngx_http_sprox_sns_t *s,
     }
 
     cert->good = 1;
+    s->topic->good = 1;
 
     if (s->sns->type != SPROX_SNS_SUBSCRIPTION) {
         return NGX_OK;

@@ -1,6 +1,7 @@
 /*
  * A system whose clock is set, for LD_PRELOAD: it is as many milliseconds
- * ahead as the file named by WRONG_CLOCK says. The monotonic clock goes on.
+ * ahead as the file named by WRONG_CLOCK says. The monotonic clock goes on, or
+ * is as far ahead as the file named by WRONG_UPTIME says.
  */
 
 #define _GNU_SOURCE
@@ -13,14 +14,14 @@
 
 
 static long long
-ahead(void)
+ahead(const char *name)
 {
     int          fd;
     char         text[32];
     ssize_t      n;
     const char  *path;
 
-    path = getenv("WRONG_CLOCK");
+    path = getenv(name);
 
     if (path == NULL) {
         return 0;
@@ -44,8 +45,9 @@ ahead(void)
 int
 clock_gettime(clockid_t id, struct timespec *ts)
 {
-    int        rc;
-    long long  ms;
+    int          rc;
+    long long    ms;
+    const char  *name;
 
     static int (*next)(clockid_t, struct timespec *);
 
@@ -56,8 +58,12 @@ clock_gettime(clockid_t id, struct timespec *ts)
 
     rc = next(id, ts);
 
-    if (rc == 0 && id == CLOCK_REALTIME) {
-        ms = ts->tv_nsec / 1000000 + ahead();
+    name = id == CLOCK_REALTIME ? "WRONG_CLOCK"
+           : id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE
+           ? "WRONG_UPTIME" : NULL;
+
+    if (rc == 0 && name != NULL) {
+        ms = ts->tv_nsec / 1000000 + ahead(name);
         ts->tv_nsec = ts->tv_nsec % 1000000 + (ms % 1000 + 1000) % 1000
                                               * 1000000;
         ts->tv_sec += ms / 1000 - (ms % 1000 < 0);

@@ -579,6 +579,44 @@ test_long_url(void **state)
 }
 
 
+static void
+test_url_of(void **state)
+{
+    size_t           i;
+    sprox_sns_url_t  url;
+
+    static const struct {
+        const char  *arn;
+        int          same;
+    } rows[] = {
+        { "arn:aws:sns:eu-west-1:123456789012:topic", 1 },
+        { "arn:aws:sns:eu-west-1:", 1 },
+        { "arn:aws:sns:eu-west-1", 0 },
+        { "arn:aws:sns:eu-west-10:123456789012:topic", 0 },
+        { "arn:aws:sns:eu-west-:123456789012:topic", 0 },
+        { "arn:aws:sns::eu-west-1:topic", 0 },
+        { "arn:aws:sns:us-east-1:123456789012:eu-west-1", 0 },
+        { "arn:aws:sns", 0 },
+        { "", 0 }
+    };
+
+    (void) state;
+
+    assert_int_equal(sprox_sns_cert_url(
+                         S("https://sns.eu-west-1.amazonaws.com/a.pem"), &url),
+                     SPROX_OK);
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (sprox_sns_url_of(&url, sprox_str_make(rows[i].arn,
+                                                  strlen(rows[i].arn)))
+            != rows[i].same)
+        {
+            fail_msg("%s", rows[i].arn);
+        }
+    }
+}
+
+
 int
 main(void)
 {
@@ -589,7 +627,8 @@ main(void)
         cmocka_unit_test(test_certificates),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_urls),
-        cmocka_unit_test(test_long_url)
+        cmocka_unit_test(test_long_url),
+        cmocka_unit_test(test_url_of)
     };
 
     return cmocka_run_group_tests(tests, make_signer, free_signer);

@@ -15,7 +15,8 @@
 #include "sprox_sns.h"
 
 
-#define SPROX_SNS_PORT  443
+#define SPROX_SNS_PORT         443
+#define SPROX_SNS_ARN_REGION   3        /* colons in front of it */
 
 
 static const sprox_str_t  sprox_sns_service = sprox_str("sns.");
@@ -115,4 +116,30 @@ sprox_sns_subscribe_url(sprox_str_t url, sprox_sns_url_t *out)
     }
 
     return SPROX_OK;
+}
+
+
+int
+sprox_sns_url_of(const sprox_sns_url_t *url, sprox_str_t topic_arn)
+{
+    size_t    at, end;
+    unsigned  i;
+
+    at = 0;
+
+    for (i = 0; i < SPROX_SNS_ARN_REGION; i++) {
+        at = sprox_str_find(topic_arn, sprox_str_lit(":"), at);
+
+        if (at == (size_t) -1) {
+            return 0;
+        }
+
+        at++;
+    }
+
+    end = sprox_str_find(topic_arn, sprox_str_lit(":"), at);
+
+    return end != (size_t) -1
+           && sprox_str_eq(sprox_str_make(topic_arn.data + at, end - at),
+                           url->region);
 }

@@ -76,6 +76,12 @@ sprox_rc_t sprox_sns_cert_url(sprox_str_t url, sprox_sns_url_t *out);
 sprox_rc_t sprox_sns_subscribe_url(sprox_str_t url, sprox_sns_url_t *out);
 
 /*
+ * Whether the URL is of the topic's region, "arn:PARTITION:sns:REGION:...":
+ * SNS names no other one.
+ */
+int sprox_sns_url_of(const sprox_sns_url_t *url, sprox_str_t topic_arn);
+
+/*
  * Whether the first certificate in pem is one that verify() could take for
  * some message at `now` (seconds).  SPROX_OK, or SPROX_INVALID with *why, a
  * static text.

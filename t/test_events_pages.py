@@ -192,3 +192,19 @@ def test_a_restart(sprox, origin):
     assert keys(nginx) == ["a", "b"]
     wait_cached(nginx, origin)
     assert lists(origin) <= 3
+
+
+def test_a_restart_after_a_purge(make_nginx, origin):
+    """Where no events come, either."""
+    put(origin, "a", "b")
+    nginx = serve(make_nginx, origin.endpoint,
+                  more="sprox_list cached 1h;")
+    assert keys(nginx) == keys(nginx) == ["a", "b"]
+    assert lists(origin) == 1
+    origin.delete("bucket", "b")
+    assert nginx.request("PURGE", "/bucket/b").status == 200
+    nginx.stop()
+    nginx.start()
+    assert keys(nginx) == ["a"]
+    wait_cached(nginx, origin)
+    assert lists(origin) <= 3

@@ -188,11 +188,9 @@ ngx_http_sprox_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     ngx_http_sprox_clock_init(&sh->clock,
                           ngx_http_sprox_zone_clock(zone->cycle->old_cycle));
 
-    /* nobody knows what events told before */
+    /* nobody knows what events and purges told before */
 
-    if (zone->mcf->told) {
-        sh->told.since = sh->clock + (int64_t) ngx_current_msec;
-    }
+    sh->told.since = sh->clock + (int64_t) ngx_current_msec;
 
     shpool->data = sh;
     zone->sh = sh;

@@ -169,6 +169,11 @@ typedef struct {
                                                 bridge it */
     unsigned                       alone:1;  /* the caller's: other workers'
                                                 probes are not waited for */
+    unsigned                       looked:1; /* the caller's, with proved: it
+                                                has seen this proof in the
+                                                catalog, 0 for none, and looks
+                                                again if there is another */
+    int64_t                        proved;
     int                            status;
     sprox_error_t                  error;
     sprox_error_code_t             failure;

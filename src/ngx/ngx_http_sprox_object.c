@@ -178,11 +178,13 @@ ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o)
 
     policy = &o->ctx->policy;
     o->known = 0;
+    o->probe.looked = 1;
 
     if (ngx_http_sprox_zone_get(o->spec.origin, o->spec.bucket, o->spec.key,
                                 &object, buf)
         != SPROX_OK)
     {
+        o->proved = 0;
         ngx_http_sprox_object_probe(o, NULL, 1);
         return;
     }
@@ -260,6 +262,7 @@ ngx_http_sprox_object_probe(ngx_http_sprox_object_t *o,
     const sprox_object_t *known, ngx_uint_t get)
 {
     o->asked = 1;
+    o->probe.proved = o->proved;
 
     if (known && (known->etag.len == 0 || known->etag.data[0] != '"')) {
 
@@ -303,6 +306,7 @@ ngx_http_sprox_object_probed(ngx_event_t *ev)
     r = o->request;
     c = r->connection;
     w = &o->probe;
+    w->looked = 0;
 
     ngx_http_set_log_request(c->log, r);
 

@@ -22,6 +22,8 @@
 #include "ngx_http_sprox_zone.h"
 
 
+static ngx_uint_t ngx_http_sprox_probe_missed(ngx_http_sprox_spec_t *spec,
+    ngx_http_sprox_probe_waiter_t *w);
 static void ngx_http_sprox_probe_landed(void *data);
 static ngx_int_t ngx_http_sprox_probe_send(ngx_http_sprox_probe_t *probe,
     ngx_http_sprox_spec_t *spec, const sprox_range_t *get);
@@ -119,6 +121,16 @@ ngx_http_sprox_probe(ngx_http_sprox_spec_t *spec,
         ngx_http_sprox_flight_wait(&probe->flight,
                                    ngx_http_sprox_probe_landed, probe);
 
+    } else if (!w->alone && ngx_http_sprox_probe_missed(spec, w)) {
+
+        ngx_http_sprox_flight_release(&probe->flight);
+        ngx_destroy_pool(pool);
+
+        w->result = NGX_HTTP_SPROX_PROBE_LANDED;
+        ngx_post_event(&w->waiter.event, &ngx_posted_events);
+
+        return NGX_OK;
+
     } else if (ngx_http_sprox_probe_send(probe, spec, get) != NGX_OK) {
         ngx_http_sprox_flight_release(&probe->flight);
         goto failed;
@@ -138,6 +150,23 @@ failed:
     ngx_destroy_pool(pool);
 
     return NGX_ERROR;
+}
+
+
+/* Another worker's has landed between the look and the claim. */
+
+static ngx_uint_t
+ngx_http_sprox_probe_missed(ngx_http_sprox_spec_t *spec,
+    ngx_http_sprox_probe_waiter_t *w)
+{
+    sprox_object_t  object;
+    static uint8_t  buf[SPROX_OBJECT_BUF];
+
+    return w->looked
+           && ngx_http_sprox_zone_get(spec->origin, spec->bucket, spec->key,
+                                      &object, buf)
+              == SPROX_OK
+           && object.proved != w->proved && !object.doubted;
 }
 
 

@@ -294,7 +294,7 @@ def test_one_request_for_many_events_of_a_key(sprox, origin):
     for thread in threads:
         thread.join()
     for status, answer in answers:
-        assert status == 200
+        assert status == 200, (status, answer, nginx.log_tail(40))
         assert answer["checked"] + answer["known"] == 50
     # those that came while one was on its way may ask once more
     assert origin.count(method="HEAD") <= 2 * len(threads)
@@ -423,10 +423,8 @@ def test_buckets_of_one_name_at_two_stores(sprox, origin):
 
     # named: whoever sent it
     obj = put(origin, b"body2", "in/key")
-    # of a store that was just asked, it is asked again
     assert nginx.sender.tell(created("bucket", "in/key", obj),
-                             query="?origin=google") \
-        in ({"applied": 1}, {"checked": 1})
+                             query="?origin=google") == {"applied": 1}
     assert nginx.head("/there/key")["etag"] == obj.etag
     assert nginx.head("/here/key")["etag"] != obj.etag
     status, answer = nginx.sender.post(

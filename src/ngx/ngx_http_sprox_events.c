@@ -113,6 +113,7 @@ static ngx_event_t                ngx_http_sprox_events_next;
 static ngx_uint_t                 ngx_http_sprox_checks;
 static ngx_queue_t                ngx_http_sprox_check_line;
 static ngx_event_t                ngx_http_sprox_check_event;
+static ngx_event_t                ngx_http_sprox_check_again;
 static ngx_http_sprox_recheck_t  *ngx_http_sprox_recheck;  /* under way */
 
 
@@ -127,6 +128,10 @@ ngx_http_sprox_events_start(ngx_cycle_t *cycle,
 
     ngx_http_sprox_check_event.handler = ngx_http_sprox_check_turn;
     ngx_http_sprox_check_event.log = cycle->log;
+
+    ngx_http_sprox_check_again.handler = ngx_http_sprox_check_turn;
+    ngx_http_sprox_check_again.data = &ngx_http_sprox_no_connection;
+    ngx_http_sprox_check_again.log = cycle->log;
 
     ngx_http_sprox_events_next.handler = ngx_http_sprox_events_turn;
     ngx_http_sprox_events_next.data = &ngx_http_sprox_no_connection;
@@ -530,7 +535,13 @@ ngx_http_sprox_check_probed(ngx_event_t *ev)
     }
 
     ngx_http_sprox_check_wait(check);
-    ngx_http_sprox_check_next();
+
+    /* in the same millisecond it would be asked for nothing once more */
+
+    if (!ngx_http_sprox_check_again.timer_set) {
+        ngx_add_timer(&ngx_http_sprox_check_again,
+                      NGX_HTTP_SPROX_CHECK_DELAY);
+    }
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 from harness import events, sns
 from harness.clock import Clock
 from harness.events import Sender, created, records, removed
-from harness.sprox import serve
+from harness.sprox import serve, wait_idle
 
 TOKEN = "0123456789abcdef"
 GUARDED = "location /_sprox/ { sprox_admin token_file=@dir@/token; }"
@@ -29,11 +29,11 @@ def topic(pki, dns):
 
 @pytest.fixture
 def sprox(make_nginx, origin, topic):
-    def make(http_more="", **words):
+    def make(http_more="", more="", **words):
         origin.put("bucket", "key", b"old", modified=LONG_AGO)
         nginx = serve(make_nginx, origin.endpoint, server_more=GUARDED,
                       http_more=topic.directive() + http_more, start=False,
-                      more="sprox_valid_missing 1h;", **words)
+                      more=f"sprox_valid_missing 1h; {more}", **words)
         (nginx.dir / "token").write_text(TOKEN)
         os.chmod(nginx.dir / "token", 0o600)
         nginx.start()
@@ -373,6 +373,49 @@ def test_what_nobody_vouches_for_is_small(sprox):
     assert nginx.sender.post(b" " * limit)[0] == 400
     known = Sender(nginx, headers={"Authorization": f"Bearer {TOKEN}"})
     assert known.post(b" " * (limit + 1))[0] == 400
+
+
+def test_what_nobody_vouches_for_is_read_one_by_one(
+        sprox, read_shim, tmp_path):
+    """The only thread is busy: a long message waits for it, not a second."""
+    flag = tmp_path / "flag"
+    nginx = sprox(
+        more="aio threads;", main="thread_pool default threads=1;"
+        "env HELD_READ; env HELD_READ_DIR;",
+        env={"LD_PRELOAD": str(read_shim), "HELD_READ": str(flag),
+             "HELD_READ_DIR": str(tmp_path / "nginx0/cache")})
+    wait_idle(nginx)
+    nginx.reload(wait_old=True)             # no descriptor is open
+    long = b"[" + b" " * 100000 + b"]"
+    flag.touch()
+    with nginx.client() as held:
+        held.send("GET", "/bucket/key")
+        nginx.wait(flag.with_suffix(".held").exists, 5, "to read")
+        answers, threads = post_all(nginx, [long] * 4)
+        nginx.wait(lambda: len(answers) == 3, 10, "to refuse the rest")
+        assert answers == [503] * 3
+        assert nginx.sender.post(b"[]")[0] == 400
+        flag.unlink()
+        assert held.read().body == b"old"
+        for thread in threads:
+            thread.join()
+        assert answers == [503] * 3 + [400]
+    assert nginx.sender.post(long)[0] == 400
+
+
+def test_what_nobody_vouches_for_has_few_values(sprox, origin, topic):
+    nginx = sprox()
+    many = [0] * 100
+    status, answer = nginx.sender.post({"a": many})
+    assert status == 400 and "too many values" in answer["message"]
+    known = Sender(nginx, headers={"Authorization": f"Bearer {TOKEN}"})
+    status, answer = known.post({"a": many})
+    assert status == 400 and "none of the kinds" in answer["message"]
+
+    # as many records as SNS has room for
+    new = origin.put("bucket", "key", b"new!")
+    told = records(*(created("bucket", "key", new) for _ in range(300)))
+    assert nginx.sender.post(topic.notification(told))[0] == 200
 
 
 def test_a_server_that_is_not_trusted(sprox, origin, topic, pki):

@@ -3,7 +3,9 @@
  *
  *   body -> parsed -> [SNS: signature, confirmation] -> applied -> checks
  *
- * A large body is parsed by a thread: others do not wait for it.
+ * A large body is parsed by a thread: others do not wait for it.  Of those
+ * without a token, which anybody may send, one at a time: threads have other
+ * work as well.
  *
  * The answer comes when all is settled, so that whoever sends it knows: 200,
  * or 503 to send it again.  400 says what is wrong with a message; nothing
@@ -75,6 +77,10 @@ static ngx_int_t ngx_http_sprox_post_refuse(ngx_http_request_t *r,
 static void ngx_http_sprox_post_end(ngx_http_sprox_post_t *post,
     ngx_int_t rc);
 static void ngx_http_sprox_post_cleanup(void *data);
+
+
+/* Of this worker: a thread parses one without a token. */
+static ngx_uint_t  ngx_http_sprox_post_claim;
 
 
 ngx_uint_t
@@ -268,10 +274,18 @@ ngx_http_sprox_post_message(ngx_http_sprox_post_t *post)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (post->body.len >= NGX_HTTP_SPROX_POST_LARGE
-        && ngx_http_sprox_post_thread(post) == NGX_OK)
-    {
-        return NGX_AGAIN;
+    if (post->body.len >= NGX_HTTP_SPROX_POST_LARGE) {
+
+        if (!post->authorized && ngx_http_sprox_post_claim) {
+            return ngx_http_sprox_admin_message(r,
+                                            NGX_HTTP_SERVICE_UNAVAILABLE,
+                                            "another long message is read: "
+                                            "send it again");
+        }
+
+        if (ngx_http_sprox_post_thread(post) == NGX_OK) {
+            return NGX_AGAIN;
+        }
     }
 
     ngx_http_sprox_post_parse(post, r->connection->log);
@@ -315,6 +329,10 @@ ngx_http_sprox_post_thread(ngx_http_sprox_post_t *post)
 
     post->parsing = 1;
 
+    if (!post->authorized) {
+        ngx_http_sprox_post_claim = 1;
+    }
+
     post->guard.handler = ngx_http_sprox_post_guard;
     post->guard.data = post;
     post->guard.log = ngx_cycle->log;
@@ -337,8 +355,11 @@ ngx_http_sprox_post_parse(void *data, ngx_log_t *log)
 {
     ngx_http_sprox_post_t *post = data;
 
-    post->rc = sprox_event_parse(&ngx_http_sprox_mem_heap, post->body,
-                                 &post->doc);
+    post->rc = post->authorized
+               ? sprox_event_parse(&ngx_http_sprox_mem_heap, post->body,
+                                   &post->doc)
+               : sprox_event_parse_claim(&ngx_http_sprox_mem_heap,
+                                         post->body, &post->doc);
 }
 
 
@@ -354,6 +375,10 @@ ngx_http_sprox_post_woken(ngx_event_t *ev)
 
     post->parsing = 0;
     post->parsed = 1;
+
+    if (!post->authorized) {
+        ngx_http_sprox_post_claim = 0;
+    }
 
     if (post->guard.timer_set) {
         ngx_del_timer(&post->guard);

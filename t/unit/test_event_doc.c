@@ -594,6 +594,82 @@ test_limits(void **state)
 }
 
 
+/* '{"a":[0,...,0]}', n values, as such or as an SNS message's Message. */
+
+static void
+many_values(sprox_buf_t *b, size_t n, int wrapped)
+{
+    size_t  i;
+
+    sprox_buf_text(b, wrapped ? "{\"Type\":\"Notification\",\"MessageId\":"
+                                "\"m\",\"TopicArn\":\"t\",\"Timestamp\":"
+                                "\"2020-01-01T00:00:00.000Z\",\"Message\":"
+                                "\"{\\\"a\\\":[0" : "{\"a\":[0");
+
+    for (i = 2; i < n; i++) {
+        sprox_buf_text(b, ",0");
+    }
+
+    sprox_buf_text(b, wrapped ? "]}\"}" : "]}");
+    assert_int_equal(sprox_buf_rc(b), SPROX_OK);
+}
+
+
+static void
+test_claims(void **state)
+{
+    size_t             i;
+    unit_mem_t         um;
+    sprox_rc_t         rc;
+    sprox_buf_t        b;
+    sprox_event_doc_t  doc;
+
+    static const struct {
+        size_t       values;
+        int          wrapped;
+        sprox_rc_t   rc;
+        const char  *why;
+    } rows[] = {
+        { SPROX_EVENT_CLAIM_VALUES, 0, SPROX_INVALID, "none of the kinds" },
+        { SPROX_EVENT_CLAIM_VALUES + 1, 0, SPROX_LIMIT, "too many values" },
+        { SPROX_EVENT_CLAIM_MESSAGE, 1, SPROX_INVALID, "no notification" },
+        { SPROX_EVENT_CLAIM_MESSAGE + 1, 1, SPROX_LIMIT, "too many values" }
+    };
+
+    (void) state;
+
+    unit_mem_init(&um, 0);
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        sprox_buf_init(&b, &um.mem);
+        many_values(&b, rows[i].values, rows[i].wrapped);
+
+        rc = sprox_event_parse_claim(&um.mem, sprox_buf_get(&b), &doc);
+
+        if (rc != rows[i].rc
+            || sprox_str_find(sprox_buf_get(&doc.why),
+                              sprox_str_make(rows[i].why,
+                                             strlen(rows[i].why)), 0)
+               == (size_t) -1)
+        {
+            fail_msg("%u: %d %.*s", (unsigned) i, rc, (int) doc.why.len,
+                     doc.why.data);
+        }
+
+        sprox_event_free(&doc);
+
+        /* of somebody who is known, it is read */
+
+        assert_int_equal(sprox_event_parse(&um.mem, sprox_buf_get(&b), &doc),
+                         SPROX_INVALID);
+        sprox_event_free(&doc);
+        sprox_buf_free(&b);
+    }
+
+    assert_int_equal(um.live, 0);
+}
+
+
 static sprox_rc_t
 parse_work(const sprox_mem_t *mem, void *data)
 {
@@ -676,6 +752,7 @@ main(void)
         cmocka_unit_test(test_gcs),
         cmocka_unit_test(test_gcs_refused),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_claims),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_names)
     };

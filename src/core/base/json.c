@@ -148,7 +148,8 @@ sprox_json_escape(sprox_str_t text, size_t *i)
 /* *bytes: in all strings together, names among them. */
 
 static sprox_rc_t
-sprox_json_bounds(const sprox_json_t *root, sprox_str_t text, size_t *bytes)
+sprox_json_bounds(const sprox_json_t *root, sprox_str_t text, size_t max,
+    size_t *bytes)
 {
     size_t    i, depth, values;
     unsigned  quoted;
@@ -182,7 +183,7 @@ sprox_json_bounds(const sprox_json_t *root, sprox_str_t text, size_t *bytes)
             /* fall through */
 
         case ',':
-            if (++values > SPROX_JSON_VALUES_MAX) {
+            if (++values > max) {
                 return sprox_json_bad_at(root, i, "too many values",
                                          SPROX_LIMIT);
             }
@@ -227,6 +228,15 @@ sprox_rc_t
 sprox_json_load(sprox_json_t *root, sprox_str_t text,
     const sprox_json_t *parent, sprox_buf_t *why)
 {
+    return sprox_json_load_max(root, text, parent, SPROX_JSON_VALUES_MAX,
+                               why);
+}
+
+
+sprox_rc_t
+sprox_json_load_max(sprox_json_t *root, sprox_str_t text,
+    const sprox_json_t *parent, size_t max, sprox_buf_t *why)
+{
     size_t        bytes;
     sprox_rc_t    rc;
     json_error_t  error;
@@ -237,7 +247,7 @@ sprox_json_load(sprox_json_t *root, sprox_str_t text,
     root->index = (size_t) -1;
     root->why = why;
 
-    rc = sprox_json_bounds(root, text, &bytes);
+    rc = sprox_json_bounds(root, text, max, &bytes);
     if (rc != SPROX_OK) {
         return rc;
     }

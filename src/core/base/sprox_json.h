@@ -62,6 +62,11 @@ struct sprox_json_s {
  */
 sprox_rc_t sprox_json_load(sprox_json_t *root, sprox_str_t text,
     const sprox_json_t *parent, sprox_buf_t *why);
+
+/* The same of `max` values at most: what a stranger sends may be short. */
+sprox_rc_t sprox_json_load_max(sprox_json_t *root, sprox_str_t text,
+    const sprox_json_t *parent, size_t max, sprox_buf_t *why);
+
 void sprox_json_free(sprox_json_t *root);
 
 /*

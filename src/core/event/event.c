@@ -38,6 +38,8 @@ static const sprox_str_t  sprox_senders[SPROX_SENDERS] = {
 };
 
 
+static sprox_rc_t sprox_event_read(const sprox_mem_t *mem, sprox_str_t body,
+    size_t values, size_t inner, sprox_event_doc_t *doc);
 static sprox_rc_t sprox_event_document(sprox_event_doc_t *doc,
     const sprox_json_t *root);
 static sprox_rc_t sprox_event_line(const sprox_json_t *json, size_t max,
@@ -63,12 +65,31 @@ sprox_rc_t
 sprox_event_parse(const sprox_mem_t *mem, sprox_str_t body,
     sprox_event_doc_t *doc)
 {
+    return sprox_event_read(mem, body, SPROX_JSON_VALUES_MAX,
+                            SPROX_JSON_VALUES_MAX, doc);
+}
+
+
+sprox_rc_t
+sprox_event_parse_claim(const sprox_mem_t *mem, sprox_str_t body,
+    sprox_event_doc_t *doc)
+{
+    return sprox_event_read(mem, body, SPROX_EVENT_CLAIM_VALUES,
+                            SPROX_EVENT_CLAIM_MESSAGE, doc);
+}
+
+
+static sprox_rc_t
+sprox_event_read(const sprox_mem_t *mem, sprox_str_t body, size_t values,
+    size_t inner, sprox_event_doc_t *doc)
+{
     sprox_rc_t    rc;
     sprox_json_t  root;
 
     memset(doc, 0, sizeof(sprox_event_doc_t));
 
     doc->mem = mem;
+    doc->values = inner;
     sprox_buf_init(&doc->why, mem);
     sprox_buf_init(&doc->array, mem);
 
@@ -81,7 +102,7 @@ sprox_event_parse(const sprox_mem_t *mem, sprox_str_t body,
                                                    : SPROX_NOMEM;
     }
 
-    rc = sprox_json_load(&root, body, NULL, &doc->why);
+    rc = sprox_json_load_max(&root, body, NULL, values, &doc->why);
     if (rc != SPROX_OK) {
         return rc;
     }

@@ -153,8 +153,8 @@ sprox_event_gcs_resource(sprox_event_doc_t *doc, const sprox_json_t *data,
     }
 
     if (rc == SPROX_OK) {
-        rc = sprox_json_load(&resource, sprox_buf_get(&text), data,
-                             &doc->why);
+        rc = sprox_json_load_max(&resource, sprox_buf_get(&text), data,
+                                 doc->values, &doc->why);
     }
 
     sprox_buf_free(&text);

@@ -136,7 +136,8 @@ sprox_event_sns_message(sprox_event_doc_t *doc, const sprox_json_t *message)
     sprox_rc_t    rc;
     sprox_json_t  inner;
 
-    rc = sprox_json_load(&inner, sprox_json_str(message), message, &doc->why);
+    rc = sprox_json_load_max(&inner, sprox_json_str(message), message,
+                             doc->values, &doc->why);
     if (rc != SPROX_OK) {
         return rc;
     }

@@ -32,6 +32,11 @@
 #define SPROX_EVENT_RECORDS_MAX   1024           /* in one message */
 #define SPROX_EVENT_NAME_MAX      128
 
+/* Values of a message that nobody vouches for yet: SNS's has ten or so, and
+   S3's in it, which has 256 KiB at most, some thousands. */
+#define SPROX_EVENT_CLAIM_VALUES  64
+#define SPROX_EVENT_CLAIM_MESSAGE 16384
+
 
 typedef enum {
     SPROX_EVENT_IGNORED = 0,        /* nothing that a list or GET shows: tags,
@@ -98,6 +103,7 @@ typedef struct {
 
     /* private to src/core/event */
     const sprox_mem_t      *mem;
+    size_t                  values; /* of a document in another, at most */
     sprox_event_block_t    *blocks; /* what the strings point into */
     sprox_buf_t             array;  /* of events */
 } sprox_event_doc_t;
@@ -120,6 +126,15 @@ typedef struct {
  */
 sprox_rc_t sprox_event_parse(const sprox_mem_t *mem, sprox_str_t body,
     sprox_event_doc_t *doc);
+
+/*
+ * The same of a message of which only its signature will say whose it is, so
+ * that reading it must cost little: SPROX_LIMIT where it has more values than
+ * SNS's have.
+ */
+sprox_rc_t sprox_event_parse_claim(const sprox_mem_t *mem, sprox_str_t body,
+    sprox_event_doc_t *doc);
+
 void sprox_event_free(sprox_event_doc_t *doc);
 
 /* "created", "check" ...; "aws", "versitygw" ...: for metrics and logs. */

@@ -303,6 +303,7 @@ def test_names_that_are_made_up(sprox, origin, topic, pki, known):
     answers, threads = post_all(nginx, made_up)
     nginx.wait(lambda: len(answers) == 8, 10, "to refuse the rest")
     assert answers == [503] * 8
+    topic.journal.wait(before + 4)
     assert topic.journal.count() == before + 4
 
     # another topic has a place, and what is known stays so

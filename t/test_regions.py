@@ -104,3 +104,42 @@ def test_a_bucket_of_a_variable_stays(sprox, origin):
     alias = admin.wait_complete("each-$b", "each1")
     assert alias["objects"] == 1
     assert len(admin.jobs()) == jobs
+
+
+def test_what_a_client_crawled_stays(sprox, origin):
+    """Until the next reload, also when another worker begins meanwhile."""
+    nginx = sprox(aliases=KEPT + LOOK)
+    admin = Admin(nginx)
+    admin.wait_complete("kept")
+    assert admin.wait(admin.crawl("look-b")["id"], "done")
+    assert known(nginx, "b")
+    for n in "cd":
+        nginx.kill_worker()
+        # it has looked at all regions when it begins with jobs
+        admin.wait(admin.crawl(f"look-{n}")["id"], "done")
+        assert known(nginx, "b") and known(nginx, n)
+    reload(nginx, KEPT + LOOK)
+    nginx.wait(lambda: not any(known(nginx, n) for n in "bcd"), 10,
+               "to drop the regions")
+    assert admin.alias("kept")["complete"]
+
+
+def test_very_many_regions(sprox, origin):
+    """More than are looked at in one go; those that are wanted stay."""
+    def aliases(numbers) -> str:
+        return "".join(f"sprox_alias many-{n} {{ target store://many/{n:03}/; "
+                       "list catalog; }" for n in numbers)
+
+    for n in range(60):
+        origin.put("many", f"{n:03}/k", b"x")
+    nginx = sprox(aliases=KEPT + aliases(range(60)), workers=2)
+    admin = Admin(nginx)
+    for n in range(60):
+        admin.wait_complete(f"many-{n}")
+    jobs = {job["id"] for job in admin.jobs()}
+    reload(nginx, KEPT + aliases(range(0, 60, 2)) + LOOK)
+    reload(nginx, KEPT + aliases(range(60)))
+    for n in range(60):
+        admin.wait_complete(f"many-{n}")
+    again = {job["prefix"] for job in admin.jobs() if job["id"] not in jobs}
+    assert not again & {f"{n:03}/" for n in range(0, 60, 2)}

@@ -141,7 +141,7 @@ ngx_http_sprox_job_event(ngx_event_t *ev)
 
     if (ngx_http_sprox_jobs->sh->generation == ngx_http_sprox_job_generation) {
 
-        ngx_http_sprox_zone_tidy(ngx_http_sprox_jobs->mcf);
+        ngx_http_sprox_zone_tidy(ngx_http_sprox_job_generation);
         ngx_http_sprox_crawl_due(ngx_http_sprox_jobs->mcf);
         ngx_http_sprox_ban_resume(ngx_http_sprox_jobs->mcf);
         ngx_http_sprox_warm_due(ngx_http_sprox_jobs->mcf);

@@ -27,6 +27,8 @@ static ngx_uint_t ngx_http_sprox_persist_cached(ngx_cycle_t *cycle,
     ngx_str_t *file);
 static ngx_uint_t ngx_http_sprox_persist_may(ngx_cycle_t *cycle, char *path,
     struct stat *st, int mode);
+static ngx_uint_t ngx_http_sprox_persist_lists(
+    ngx_http_sprox_origin_t *origin, sprox_str_t bucket, sprox_str_t prefix);
 
 
 ngx_int_t
@@ -205,26 +207,50 @@ ngx_http_sprox_persist_may(ngx_cycle_t *cycle, char *path, struct stat *st,
 }
 
 
+static ngx_uint_t
+ngx_http_sprox_persist_lists(ngx_http_sprox_origin_t *origin,
+    sprox_str_t bucket, sprox_str_t prefix)
+{
+    sprox_str_t              region;
+    sprox_reach_walk_t       walk;
+    const sprox_reach_t     *entry;
+    ngx_http_sprox_alias_t  *alias;
+
+    sprox_reach_walk(&walk, origin->reach, origin->nreach, bucket, prefix);
+
+    while ((entry = sprox_reach_next_head(&walk)) != NULL) {
+        alias = entry->data;
+
+        if (alias->crawl
+            && ngx_http_sprox_region(alias, bucket, &region) == NGX_OK
+            && sprox_str_eq(region, prefix))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* With the catalog locked, or in a thread: aliases are looked up. */
+
 int
 ngx_http_sprox_persist_wanted(void *data, sprox_str_t space,
     sprox_str_t prefix)
 {
     ngx_http_sprox_main_conf_t *mcf = data;
 
-    ngx_uint_t                i;
-    sprox_str_t               bucket, region;
-    ngx_http_sprox_alias_t  **alias;
+    ngx_uint_t                 i;
+    sprox_str_t                bucket;
+    ngx_http_sprox_origin_t  **origin;
 
-    alias = mcf->aliases.elts;
+    origin = mcf->origins.elts;
 
-    for (i = 0; i < mcf->aliases.nelts; i++) {
+    for (i = 0; i < mcf->origins.nelts; i++) {
 
-        if (alias[i]->crawl
-            && ngx_http_sprox_zone_bucket(alias[i]->origin, space, &bucket)
-            && ngx_http_sprox_region(alias[i], bucket, &region) == NGX_OK
-            && sprox_str_eq(region, prefix))
-        {
-            return 1;
+        if (ngx_http_sprox_zone_bucket(origin[i], space, &bucket)) {
+            return ngx_http_sprox_persist_lists(origin[i], bucket, prefix);
         }
     }
 

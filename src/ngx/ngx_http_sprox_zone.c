@@ -32,6 +32,9 @@ typedef struct {
     ngx_http_sprox_clock_t        clock;
     ngx_http_sprox_persist_sh_t   persist;
     ngx_http_sprox_told_sh_t      told;
+    volatile ngx_uint_t           generation;  /* whose regions were kept */
+    ngx_uint_t                    keeping;     /* that of the place: */
+    sprox_catalog_keep_t          keep;
 } ngx_http_sprox_zone_sh_t;
 
 
@@ -42,18 +45,17 @@ typedef struct {
     ngx_slab_pool_t            *shpool;
     ngx_cycle_t                *cycle;
     ngx_http_sprox_main_conf_t *mcf;
-
-    /* of a worker */
-    uint32_t                    space;    /* whose regions were looked at */
-    ngx_uint_t                  kept;     /* all were */
 } ngx_http_sprox_zone_t;
 
 
 /* The time to wake up and take the lock, in ns. */
 #define NGX_HTTP_SPROX_ZONE_SHARE  50000
 
-/* Steps of releasing in one go: it takes a millisecond or two. */
+/* Steps of tidying in one go: it takes a millisecond or two. */
 #define NGX_HTTP_SPROX_ZONE_STEPS  32
+
+/* Regions that are looked at in one of them: for each, aliases are. */
+#define NGX_HTTP_SPROX_ZONE_KEEP   16
 
 
 typedef u_char  ngx_http_sprox_store_t[SPROX_MD5_LEN];
@@ -67,6 +69,7 @@ static ngx_int_t ngx_http_sprox_zone_init(ngx_shm_zone_t *shm_zone,
 static ngx_http_sprox_clock_t *ngx_http_sprox_zone_clock(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_sprox_zone_store(ngx_http_sprox_origin_t *origin,
     u_char *digest);
+static void ngx_http_sprox_zone_keep_locked(ngx_uint_t generation);
 static sprox_rc_t ngx_http_sprox_zone_space_locked(
     ngx_http_sprox_origin_t *origin, sprox_str_t bucket, int create,
     uint32_t *space);
@@ -569,32 +572,29 @@ ngx_http_sprox_zone_list(ngx_http_sprox_origin_t *origin, sprox_str_t bucket,
 
 
 void
-ngx_http_sprox_zone_tidy(ngx_http_sprox_main_conf_t *mcf)
+ngx_http_sprox_zone_tidy(ngx_uint_t generation)
 {
-    ngx_uint_t              n;
-    sprox_rc_t              rc;
-    ngx_http_sprox_zone_t  *zone;
+    ngx_uint_t  n;
+    sprox_rc_t  rc;
 
-    zone = ngx_http_sprox_zone;
-
-    if (zone == NULL) {
+    if (ngx_http_sprox_zone == NULL) {
         return;
     }
 
-    /* once: what a client has crawled since, it wants until the next reload */
+    n = 0;
 
-    if (!zone->kept) {
-        rc = sprox_catalog_regions_keep_locked(ngx_http_sprox_zone_lock(),
-                                               &zone->space,
-                                               NGX_HTTP_SPROX_ZONE_STEP,
-                                               ngx_http_sprox_persist_wanted,
-                                               mcf);
+    while (ngx_http_sprox_zone->sh->generation != generation) {
+
+        if (n++ == NGX_HTTP_SPROX_ZONE_STEPS) {
+            return;
+        }
+
+        (void) ngx_http_sprox_zone_lock();
+        ngx_http_sprox_zone_keep_locked(generation);
         ngx_http_sprox_zone_unlock();
-
-        zone->kept = (rc == SPROX_DONE);
     }
 
-    for (n = 0; n < NGX_HTTP_SPROX_ZONE_STEPS; n++) {
+    for ( /* void */ ; n < NGX_HTTP_SPROX_ZONE_STEPS; n++) {
         rc = sprox_catalog_release_locked(ngx_http_sprox_zone_lock(),
                                           NGX_HTTP_SPROX_ZONE_STEP);
         ngx_http_sprox_zone_unlock();
@@ -602,6 +602,39 @@ ngx_http_sprox_zone_tidy(ngx_http_sprox_main_conf_t *mcf)
         if (rc != SPROX_AGAIN) {
             return;
         }
+    }
+}
+
+
+/*
+ * A step, by whichever worker.  Only once for a configuration: what a client
+ * has crawled since, it wants until the next reload.
+ */
+
+static void
+ngx_http_sprox_zone_keep_locked(ngx_uint_t generation)
+{
+    ngx_http_sprox_zone_sh_t  *sh;
+
+    sh = ngx_http_sprox_zone->sh;
+
+    if (sh->generation == generation) {
+        return;
+    }
+
+    if (sh->keeping != generation) {
+        ngx_memzero(&sh->keep, sizeof(sprox_catalog_keep_t));
+        ngx_memory_barrier();
+        sh->keeping = generation;
+    }
+
+    if (sprox_catalog_regions_keep_locked(sh->catalog, &sh->keep,
+                                          NGX_HTTP_SPROX_ZONE_KEEP,
+                                          ngx_http_sprox_persist_wanted,
+                                          ngx_http_sprox_zone->mcf)
+        == SPROX_DONE)
+    {
+        sh->generation = generation;
     }
 }
 

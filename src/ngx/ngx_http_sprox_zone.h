@@ -103,11 +103,11 @@ sprox_rc_t ngx_http_sprox_zone_sweep(ngx_http_sprox_origin_t *origin,
     int64_t before, size_t n, uint64_t *removed);
 
 /*
- * A step, now and then, of what a reload leaves to be done: regions that no
- * alias of this worker's configuration lists are dropped, and what they held
- * is let go.
+ * Some steps, now and then, of what a reload leaves to be done: regions that
+ * no alias of this worker's configuration, which is of that generation, lists
+ * are dropped once, and what they held is let go.
  */
-void ngx_http_sprox_zone_tidy(ngx_http_sprox_main_conf_t *mcf);
+void ngx_http_sprox_zone_tidy(ngx_uint_t generation);
 
 /*
  * Bans, of what is known and of slices, whose blocks say when they were

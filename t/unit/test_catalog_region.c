@@ -332,11 +332,12 @@ wants(void *data, sprox_str_t name, sprox_str_t prefix)
 static void
 test_keep(void **state)
 {
-    unsigned          i;
-    uint32_t          s, t, at, steps;
-    uint64_t          used;
-    wants_t           w;
-    sprox_catalog_t  *cat;
+    unsigned               i;
+    uint32_t               s, t, steps;
+    uint64_t               used;
+    wants_t                w;
+    sprox_catalog_t       *cat;
+    sprox_catalog_keep_t   at;
 
     (void) state;
 
@@ -362,7 +363,7 @@ test_keep(void **state)
         put_size(cat, t, "b/1", 3, 1);
         assert_int_equal(cat->held, 4);
 
-        at = 0;
+        memset(&at, 0, sizeof(at));
 
         for (steps = 1; sprox_catalog_regions_keep_locked(cat, &at, 1, wants,
                                                           &w) == SPROX_AGAIN;
@@ -371,7 +372,7 @@ test_keep(void **state)
             check(cat);
         }
 
-        assert_int_equal(steps, 3);
+        assert_int_equal(steps, 5);
         assert_int_equal(w.asked, 5);
         assert_int_equal(cat->regions, 2);
 
@@ -392,6 +393,90 @@ test_keep(void **state)
         }
     }
 
+    free(cat);
+}
+
+
+/* Of very many in one space, a few each time: each once, half of them go. */
+
+static int
+wants_odd(void *data, sprox_str_t name, sprox_str_t prefix)
+{
+    wants_t  *w = data;
+
+    (void) name;
+
+    w->asked++;
+
+    return prefix.len && (prefix.data[prefix.len - 1] & 1);
+}
+
+
+static void
+test_keep_in_steps(void **state)
+{
+    char                   prefix[8];
+    uint32_t               s, t, i, all, left;
+    wants_t                w;
+    sprox_rc_t             rc;
+    sprox_catalog_t       *cat;
+    sprox_catalog_keep_t   at;
+
+    (void) state;
+
+    cat = make(32 * SPROX_CATALOG_SIZE_MIN);
+    s = space(cat, "s");
+    t = space(cat, "t");
+
+    for (i = 0; i < 1000; i++) {
+        snprintf(prefix, sizeof(prefix), "%04u", i);
+        (void) open_region(cat, s, prefix);
+    }
+
+    (void) open_region(cat, s, "");
+    (void) open_region(cat, t, "1");
+    assert_int_equal(cat->regions, 1002);
+
+    memset(&at, 0, sizeof(at));
+    all = 0;
+
+    do {
+        w.asked = 0;
+        rc = sprox_catalog_regions_keep_locked(cat, &at, 16, wants_odd, &w);
+
+        all += w.asked;
+        left = 1002 - all;
+
+        assert_int_equal(w.asked, rc == SPROX_AGAIN ? 16 : 1002 % 16);
+        assert_int_equal(rc, left ? SPROX_AGAIN : SPROX_DONE);
+        check(cat);
+
+    } while (rc == SPROX_AGAIN);
+
+    assert_int_equal(cat->regions, 501);
+    assert_int_equal(sprox_catalog_regions_keep_locked(cat, &at, 16,
+                                                       wants_odd, &w),
+                     SPROX_DONE);
+    assert_int_equal(w.asked, 1002 % 16);
+
+    /* who was killed while it moved begins the space again */
+
+    at.spaces = 0;
+    at.len = 0;
+    w.asked = 0;
+
+    while (sprox_catalog_regions_keep_locked(cat, &at, 16, wants_odd, &w)
+           == SPROX_AGAIN)
+    { /* void */ }
+
+    assert_int_equal(w.asked, 501);
+    assert_int_equal(cat->regions, 501);
+
+    while (sprox_catalog_release_locked(cat, 16) == SPROX_AGAIN) {
+        check(cat);
+    }
+
+    check(cat);
     free(cat);
 }
 
@@ -561,6 +646,7 @@ main(void)
         cmocka_unit_test(test_cover),
         cmocka_unit_test(test_visit),
         cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_keep_in_steps),
         cmocka_unit_test(test_sweep_past),
         cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_sweep_holds),

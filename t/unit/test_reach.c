@@ -61,6 +61,20 @@ make_alias(sprox_alias_t *alias, char pattern[64], char target[128])
 }
 
 
+static int
+begins(sprox_str_t head, sprox_str_t bucket, sprox_str_t key)
+{
+    char  name[256];
+    int   n;
+
+    n = snprintf(name, sizeof(name), "%.*s%c%.*s", (int) bucket.len,
+                 (const char *) bucket.data, '\0', (int) key.len,
+                 (const char *) key.data);
+
+    return sprox_str_starts(sprox_str_make(name, (size_t) n), head);
+}
+
+
 static void
 ask(sprox_reach_t *entries, size_t n, sprox_str_t bucket, sprox_str_t key)
 {
@@ -84,6 +98,21 @@ ask(sprox_reach_t *entries, size_t n, sprox_str_t bucket, sprox_str_t key)
     for (i = 0; i < n; i++) {
         assert_int_equal(found[i],
                          sprox_alias_reaches(entries[i].alias, bucket, key));
+    }
+
+    /* and those that only begin like it */
+
+    memset(found, 0, sizeof(found));
+    sprox_reach_walk(&walk, entries, n, bucket, key);
+
+    while ((entry = sprox_reach_next_head(&walk)) != NULL) {
+        i = (size_t) (entry - entries);
+        assert_false(found[i]);
+        found[i] = 1;
+    }
+
+    for (i = 0; i < n; i++) {
+        assert_int_equal(found[i], begins(entries[i].head, bucket, key));
     }
 }
 

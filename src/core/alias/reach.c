@@ -160,25 +160,31 @@ next_head(sprox_reach_walk_t *walk)
 
 
 const sprox_reach_t *
+sprox_reach_next_head(sprox_reach_walk_t *walk)
+{
+    if (walk->at == 0
+        || !sprox_str_eq(walk->entries[walk->at - 1].head,
+                         sprox_str_make(walk->text, walk->head)))
+    {
+        if (!next_head(walk)) {
+            return NULL;
+        }
+    }
+
+    return &walk->entries[--walk->at];
+}
+
+
+const sprox_reach_t *
 sprox_reach_next(sprox_reach_walk_t *walk)
 {
     const sprox_reach_t  *entry;
 
-    for ( ;; ) {
+    do {
+        entry = sprox_reach_next_head(walk);
 
-        if (walk->at == 0
-            || !sprox_str_eq(walk->entries[walk->at - 1].head,
-                             sprox_str_make(walk->text, walk->head)))
-        {
-            if (!next_head(walk)) {
-                return NULL;
-            }
-        }
+    } while (entry
+             && !sprox_alias_reaches(entry->alias, walk->bucket, walk->key));
 
-        entry = &walk->entries[--walk->at];
-
-        if (sprox_alias_reaches(entry->alias, walk->bucket, walk->key)) {
-            return entry;
-        }
-    }
+    return entry;
 }

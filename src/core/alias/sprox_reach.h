@@ -58,5 +58,8 @@ void sprox_reach_walk(sprox_reach_walk_t *walk, const sprox_reach_t *entries,
 /* The next one, each once; NULL: that was all. */
 const sprox_reach_t *sprox_reach_next(sprox_reach_walk_t *walk);
 
+/* The same, whether it reaches the object or has but a head that fits. */
+const sprox_reach_t *sprox_reach_next_head(sprox_reach_walk_t *walk);
+
 
 #endif /* SPROX_REACH_H */

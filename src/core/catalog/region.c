@@ -184,7 +184,10 @@ set_complete(sprox_catalog_t *cat, sprox_region_node_t *region, int complete)
 }
 
 
-/* Behind all that wait: the walk through the first has begun. */
+/*
+ * Behind the first of those that wait, the walk through which has begun; the
+ * others are in no order.
+ */
 
 static void
 release_later(sprox_catalog_t *cat, uint32_t ref)
@@ -198,14 +201,14 @@ release_later(sprox_catalog_t *cat, uint32_t ref)
         return;
     }
 
-    region->node.flags |= SPROX_REGION_RELEASING;
-    region->next = 0;
+    link = &cat->releasing;
 
-    for (link = &cat->releasing; *link; link = &sprox_region(cat, *link)->next)
-    {
-        /* void */
+    if (*link) {
+        link = &sprox_region(cat, *link)->next;
     }
 
+    region->node.flags |= SPROX_REGION_RELEASING;
+    region->next = *link;
     *link = ref;
 }
 

@@ -333,12 +333,23 @@ typedef int (*sprox_catalog_wanted_pt)(void *data, sprox_str_t name,
     sprox_str_t prefix);
 
 /*
- * Drops the regions that nobody wants, of the n spaces that come after the
- * one of that number, which moves on.  Begins with 0.  SPROX_AGAIN, or
+ * A place among all regions; zeroed, before the first.  It may lie in memory
+ * that is shared, and outlives who is killed while it moves.
+ */
+typedef struct {
+    volatile uint32_t  spaces;      /* so many were looked through */
+    volatile uint32_t  len;         /* of the last one in the next space, and
+                                       one more; 0: none yet */
+    uint8_t            prefix[SPROX_KEY_MAX];
+} sprox_catalog_keep_t;
+
+/*
+ * Drops those that nobody wants, of the next n regions.  SPROX_AGAIN, or
  * SPROX_DONE: those were the last.
  */
 sprox_rc_t sprox_catalog_regions_keep_locked(sprox_catalog_t *cat,
-    uint32_t *space, size_t n, sprox_catalog_wanted_pt wanted, void *data);
+    sprox_catalog_keep_t *at, size_t n, sprox_catalog_wanted_pt wanted,
+    void *data);
 
 /*
  * Whether all objects of a prefix are known: SPROX_OK when a complete region

@@ -27,6 +27,7 @@ class Entry:
     status: int = 0             # 0: no response was sent
     body_bytes: int = 0         # of the response's body, as far as sent
     complete: bool = False      # the whole response was sent
+    fault: str = ""             # what kept it from being sent
     started: float = field(default_factory=time.monotonic)
     ended: Optional[float] = None
 
@@ -40,7 +41,8 @@ class Entry:
 
     def __str__(self) -> str:
         return (f"{self.method} {self.path}{'?' * bool(self.query)}{self.query}"
-                f" {self.range or ''} -> {self.status} {self.body_bytes}")
+                f" {self.range or ''} -> {self.status} {self.body_bytes}"
+                f"{' ' * bool(self.fault)}{self.fault}")
 
 
 class Journal:

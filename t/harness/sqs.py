@@ -142,6 +142,9 @@ class Queue:
                          f"Content-Length: {len(body)}\r\n\r\n".encode()
                          + body)
             entry.complete = True
+        except Exception as error:
+            entry.fault = repr(error)
+            raise
         finally:
             self.journal.end(entry)
 

@@ -319,3 +319,26 @@ def test_nginx_ends_while_it_polls(sprox, queue):
     began = time.monotonic()
     nginx.stop()
     assert time.monotonic() - began < 15
+
+
+def test_others_are_served_between_messages(sprox, origin, queue):
+    """One message is read in a turn: a part of an answer's can be seen."""
+    new = origin.put("bucket", "key", b"new!")
+    nginx = sprox()
+    pad = [0] * 60000                   # it takes some milliseconds
+    seen = set()
+    for answer in range(20):
+        told = answer * 10
+        queue.send(*({**records(created("bucket", f"{answer}/{i}", new)),
+                      "pad": pad} for i in range(10)))
+
+        def look() -> bool:
+            n = nginx.metrics().sum("sprox_catalog_objects") - told
+            seen.add(n)
+            return n == 10
+
+        nginx.wait(look, 10, "to apply them all")
+        queue.wait_empty()
+        if seen - {0, 10}:
+            break
+    assert seen - {0, 10}, "each answer was applied in one go"

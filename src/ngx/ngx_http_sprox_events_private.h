@@ -69,10 +69,12 @@ struct ngx_http_sprox_queue_s {
     ngx_http_sprox_flight_t     claim;     /* of the one that polls */
     ngx_event_t                 tick;
     ngx_event_t                 event;     /* the next round */
+    ngx_event_t                 turn;      /* the next message */
     ngx_http_sprox_fetch_t     *fetch;     /* messages are asked for */
     sprox_sqs_t                *parser;
     ngx_pool_t                 *pool;      /* of the round */
     ngx_array_t                 messages;  /* of .._message_t *; in pool */
+    ngx_uint_t                  next;      /* message to be read */
     ngx_uint_t                  left;      /* messages that are under way */
     ngx_msec_t                  asked;
     ngx_uint_t                  errors;    /* rounds that failed, in a row */

@@ -3,6 +3,9 @@
  *
  *   round    receive (waits for messages at the queue) -> applied -> deleted
  *
+ * An answer has ten messages, which may be long: in one turn of the event
+ * loop one of them is read.
+ *
  * One worker polls a queue: the one that has claimed it.  Every worker looks
  * once a second whether the claim is free: because its owner died, or is to
  * exit and has let go of it.  The timer does not keep a worker.
@@ -29,10 +32,16 @@
 /* A queue that does not wait is not asked more often than that, in ms. */
 #define NGX_HTTP_SPROX_QUEUE_PAUSE     1000
 
+/* While messages are read there is a timer, which keeps a worker that is to
+   exit; in ms. */
+#define NGX_HTTP_SPROX_QUEUE_GUARD     60000
+
 
 typedef struct {
     ngx_http_sprox_queue_t     *queue;
+    sprox_str_t                 id;
     sprox_str_t                 handle;
+    sprox_str_t                 body;
     sprox_event_doc_t           doc;
     ngx_http_sprox_events_t     events;
     ngx_http_sprox_fetch_t     *fetch;          /* it is being deleted */
@@ -53,7 +62,10 @@ static sprox_rc_t ngx_http_sprox_queue_visit(void *data,
     const sprox_sqs_message_t *m);
 static void ngx_http_sprox_queue_received(ngx_http_sprox_fetch_t *f,
     ngx_int_t rc);
+static void ngx_http_sprox_queue_later(ngx_http_sprox_queue_t *queue);
+static void ngx_http_sprox_queue_turn(ngx_event_t *ev);
 static void ngx_http_sprox_message_begin(ngx_http_sprox_message_t *m);
+static sprox_rc_t ngx_http_sprox_message_parse(ngx_http_sprox_message_t *m);
 static void ngx_http_sprox_message_applied(void *data);
 static ngx_int_t ngx_http_sprox_message_header(ngx_http_sprox_fetch_t *f);
 static ngx_int_t ngx_http_sprox_message_body(ngx_http_sprox_fetch_t *f,
@@ -107,6 +119,10 @@ ngx_http_sprox_queues_start(ngx_cycle_t *cycle,
         queue[i]->event.data = queue[i];
         queue[i]->event.log = cycle->log;
         queue[i]->event.cancelable = 1;
+
+        queue[i]->turn.handler = ngx_http_sprox_queue_turn;
+        queue[i]->turn.data = queue[i];
+        queue[i]->turn.log = cycle->log;
 
         ngx_add_timer(&queue[i]->tick, 1);
     }
@@ -287,9 +303,7 @@ ngx_http_sprox_queue_visit(void *data, const sprox_sqs_message_t *message)
 {
     ngx_http_sprox_queue_t *queue = data;
 
-    sprox_rc_t                  rc;
     sprox_mem_t                 mem;
-    sprox_str_t                 why;
     ngx_http_sprox_message_t   *m, **slot;
 
     m = ngx_pcalloc(queue->pool, sizeof(ngx_http_sprox_message_t));
@@ -304,33 +318,17 @@ ngx_http_sprox_queue_visit(void *data, const sprox_sqs_message_t *message)
     ngx_http_sprox_mem_pool(&mem, queue->pool);
 
     m->queue = queue;
+    m->id = sprox_str_dup(&mem, message->id);
     m->handle = sprox_str_dup(&mem, message->handle);
+    m->body = sprox_str_dup(&mem, message->body);
 
-    if (m->handle.data == NULL) {
-        return SPROX_NOMEM;
-    }
-
-    rc = sprox_event_parse(&ngx_http_sprox_mem_heap, message->body, &m->doc);
-    m->parsed = 1;
-
-    if (rc == SPROX_NOMEM) {
+    if (m->id.data == NULL || m->handle.data == NULL || m->body.data == NULL)
+    {
         return SPROX_NOMEM;
     }
 
     ngx_http_sprox_count_message(queue->origin,
                                  NGX_HTTP_SPROX_MESSAGE_RECEIVED);
-
-    if (rc != SPROX_OK) {
-        why = sprox_buf_get(&m->doc.why);
-
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "sprox: events: message \"%*s\" of \"%V\" stays where "
-                      "it is: %*s", message->id.len, message->id.data,
-                      &queue->url, why.len, why.data);
-
-        ngx_http_sprox_count_event(SPROX_SENDER_OTHER,
-                                   NGX_HTTP_SPROX_EVENT_BAD);
-    }
 
     return SPROX_OK;
 }
@@ -339,10 +337,8 @@ ngx_http_sprox_queue_visit(void *data, const sprox_sqs_message_t *message)
 static void
 ngx_http_sprox_queue_received(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
 {
-    ngx_str_t                   why;
-    ngx_uint_t                  i;
-    ngx_http_sprox_queue_t     *queue = f->data;
-    ngx_http_sprox_message_t  **m;
+    ngx_str_t                why;
+    ngx_http_sprox_queue_t  *queue = f->data;
 
     queue->fetch = NULL;
 
@@ -370,23 +366,62 @@ ngx_http_sprox_queue_received(ngx_http_sprox_fetch_t *f, ngx_int_t rc)
     }
 
     queue->left = queue->messages.nelts;
+    queue->next = 0;
+
+    ngx_http_sprox_queue_later(queue);
+}
+
+
+static void
+ngx_http_sprox_queue_later(ngx_http_sprox_queue_t *queue)
+{
+    ngx_add_timer(&queue->turn, NGX_HTTP_SPROX_QUEUE_GUARD);
+    ngx_post_event(&queue->turn, &ngx_posted_next_events);
+}
+
+
+static void
+ngx_http_sprox_queue_turn(ngx_event_t *ev)
+{
+    ngx_http_sprox_queue_t *queue = ev->data;
+
+    ngx_http_sprox_message_t  **m;
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    if (ev->posted) {
+        ngx_delete_posted_event(ev);
+    }
+
     m = queue->messages.elts;
+    m += queue->next++;
 
     /* the last one may end the round, and the array with it */
 
-    for (i = queue->left; i != 0; i--) {
-        ngx_http_sprox_message_begin(*m++);
+    if (queue->next < queue->messages.nelts) {
+        ngx_http_sprox_queue_later(queue);
     }
+
+    ngx_http_sprox_message_begin(*m);
 }
 
 
 static void
 ngx_http_sprox_message_begin(ngx_http_sprox_message_t *m)
 {
-    if (m->doc.kind == SPROX_EVENT_DOC_NONE) {
+    switch (ngx_http_sprox_message_parse(m)) {
 
-        /* what is wrong with it was said */
+    case SPROX_OK:
+        break;
 
+    case SPROX_NOMEM:
+        ngx_http_sprox_queue_failed(m->queue, NULL);
+
+        /* fall through */
+
+    default:
         ngx_http_sprox_message_end(m, 0);
         return;
     }
@@ -410,6 +445,32 @@ ngx_http_sprox_message_begin(ngx_http_sprox_message_t *m)
         m->queue->failed = 1;
         ngx_http_sprox_message_end(m, 0);
     }
+}
+
+
+static sprox_rc_t
+ngx_http_sprox_message_parse(ngx_http_sprox_message_t *m)
+{
+    sprox_rc_t   rc;
+    sprox_str_t  why;
+
+    rc = sprox_event_parse(&ngx_http_sprox_mem_heap, m->body, &m->doc);
+    m->parsed = 1;
+
+    if (rc == SPROX_OK || rc == SPROX_NOMEM) {
+        return rc;
+    }
+
+    why = sprox_buf_get(&m->doc.why);
+
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                  "sprox: events: message \"%*s\" of \"%V\" stays where it "
+                  "is: %*s", m->id.len, m->id.data, &m->queue->url, why.len,
+                  why.data);
+
+    ngx_http_sprox_count_event(SPROX_SENDER_OTHER, NGX_HTTP_SPROX_EVENT_BAD);
+
+    return rc;
 }
 
 

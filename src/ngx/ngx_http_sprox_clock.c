@@ -23,7 +23,9 @@
 
 /*
  * What clocks that agree may differ by, in ms: a tick of the coarse one, and
- * what comes between two looks.
+ * what comes between two looks.  Ticks come late where the machine is one of
+ * several on a host: less than some ticks would be taken for a jump there,
+ * and this clock would be ahead from then on.
  */
 #define NGX_HTTP_SPROX_CLOCK_JUMP  50
 

@@ -1,7 +1,8 @@
 /*
- * The time that is the same for all workers and never goes back, but for the
- * few ms by which looks at clocks differ, for what is compared with what they
- * know; and the system's, for all the world.
+ * The time that is the same for all workers and does not go back with the
+ * system's, for what is compared with what they know; and the system's, for
+ * all the world.  Less than 50 ms are no jump: by so much it follows the
+ * system's clock back as well.
  */
 
 #ifndef _NGX_HTTP_SPROX_CLOCK_H_INCLUDED_

@@ -209,6 +209,39 @@ def test_no_parts_among_many_fills(make_nginx, origin, busy, room, want):
         client.close()
 
 
+@pytest.mark.parametrize("room, want", [(4, 4), (3, 1)])
+def test_parts_while_another_origin_is_busy(make_nginx, origin, make_origin,
+                                            room, want):
+    """The connections of one take no room from the other's."""
+    other = make_origin()
+    nginx = serve(make_nginx, origin.endpoint, slice="512k", fill="2m",
+                  origin_more=f"max_connections {room};", aliases=f"""
+        sprox_origin other {{ endpoint {other.endpoint}; region us-east-1;
+                              style path; credentials anonymous; }}
+        sprox_alias busy   {{ target other://bucket/; }}
+        sprox_alias bucket {{ target store://bucket/; }}""")
+    body = blob(2 << 20)
+    other.put("bucket", "key", body)
+    origin.put("bucket", "key", body)
+    for bucket in "busy", "bucket":
+        nginx.head(f"/{bucket}/key")
+    held, gate = other.hold(method="GET"), origin.hold(method="GET")
+    clients = [nginx.client() for _ in range(4)]
+    for number, client in enumerate(clients[1:]):
+        at = number << 19
+        client.send("GET", "/busy/key", {"Range": f"bytes={at}-{at + 9}"})
+    wait_fills(nginx, 3)
+    clients[0].send("GET", "/bucket/key",
+                    {"Range": f"bytes=0-{len(body) - 1}"})
+    gate.wait(want)
+    gate.open()
+    assert clients[0].read().body == body
+    assert origin.count(key="key", method="GET") == want
+    held.open()
+    for client in clients:
+        client.close()
+
+
 def test_no_read_ahead(engine, origin):
     """One request after the other."""
     nginx = engine(read_ahead="0")

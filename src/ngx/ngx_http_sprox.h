@@ -180,6 +180,8 @@ struct ngx_http_sprox_origin_s {
     ngx_queue_t               waiting;       /* tries, for room */
     ngx_queue_t               waiting_ahead; /* those of read-ahead */
     ngx_uint_t                nwaiting;      /* in both */
+    ngx_uint_t                nfills;        /* in flight; those that have
+                                                just begun are no try yet */
     time_t                    told;          /* when want of connections was
                                                 logged */
     ngx_http_sprox_circuit_t  circuit;       /* where no shared one is */

@@ -143,6 +143,7 @@ void
 ngx_http_sprox_fill_count(ngx_http_sprox_fill_t *fill)
 {
     fill->counted = 1;
+    fill->spec.origin->nfills++;
     ngx_http_sprox_nfills++;
     ngx_http_sprox_count_fills(1);
 }
@@ -153,6 +154,7 @@ ngx_http_sprox_fill_uncount(ngx_http_sprox_fill_t *fill)
 {
     if (fill->counted) {
         fill->counted = 0;
+        fill->spec.origin->nfills--;
         ngx_http_sprox_nfills--;
         ngx_http_sprox_count_fills(-1);
 

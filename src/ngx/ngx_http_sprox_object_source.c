@@ -137,17 +137,25 @@ ngx_http_sprox_object_ahead(ngx_http_sprox_object_t *o)
 static sprox_plan_spare_e
 ngx_http_sprox_object_spare(ngx_http_sprox_object_t *o)
 {
-    ngx_uint_t  n, max;
+    ngx_uint_t                n, max, busy;
+    ngx_http_sprox_origin_t  *origin;
 
     n = ngx_http_sprox_fills();
-    max = o->spec.origin->max_connections;
 
     if (n >= NGX_HTTP_SPROX_AHEAD_FILLS) {
         return SPROX_PLAN_NONE;
     }
 
+    /* what is kept idle is as good as room */
+
+    origin = o->spec.origin;
+    max = origin->max_connections;
+
+    busy = origin->nconns - origin->nidle + origin->nwaiting;
+    busy = ngx_max(busy, origin->nfills);
+
     if (n >= NGX_HTTP_SPROX_PART_FILLS
-        || (max && n + SPROX_PLAN_SPLIT > max))
+        || (max && busy + SPROX_PLAN_SPLIT > max))
     {
         return SPROX_PLAN_RUNS;
     }

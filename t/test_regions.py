@@ -143,3 +143,20 @@ def test_very_many_regions(sprox, origin):
         admin.wait_complete(f"many-{n}")
     again = {job["prefix"] for job in admin.jobs() if job["id"] not in jobs}
     assert not again & {f"{n:03}/" for n in range(0, 60, 2)}
+
+
+def test_very_many_that_lie_in_another(sprox, origin):
+    """They are looked at in several turns, the one that they lie in first."""
+    many = 400
+    for n in range(0, many, 50):
+        origin.put("many", f"{n:03}/k", b"x")
+    aliases = "".join(f"sprox_alias in-{n} {{ target store://many/{n:03}/; "
+                      "list catalog; }" for n in range(many))
+    nginx = sprox(aliases=aliases + "sprox_alias wide { target store://many/; "
+                                    "list catalog; }", workers=2)
+    admin = Admin(nginx)
+    assert admin.wait_complete("wide")["objects"] == many // 50
+    for n in range(0, many, 50):
+        assert admin.wait_complete(f"in-{n}")["objects"] == 1
+    job, = admin.jobs()
+    assert (job["kind"], job["alias"]) == ("crawl", "wide")

@@ -7,6 +7,11 @@
  */
 
 #include "ngx_http_sprox_crawl_private.h"
+#include "ngx_http_sprox_steps.h"
+
+
+/* So long aliases are looked at in one turn of the event loop, in us. */
+#define NGX_HTTP_SPROX_CRAWL_TURN  1000
 
 
 static ngx_uint_t ngx_http_sprox_crawl_within(ngx_http_sprox_alias_t *a,
@@ -14,6 +19,11 @@ static ngx_uint_t ngx_http_sprox_crawl_within(ngx_http_sprox_alias_t *a,
 static ngx_uint_t ngx_http_sprox_crawl_waits(ngx_http_sprox_alias_t *alias);
 static ngx_int_t ngx_http_sprox_crawl_wanted(ngx_http_sprox_alias_t *alias,
     ngx_http_sprox_job_spec_t *spec);
+
+
+/* Of this worker: the next to be looked at, of those that others lie in and
+   then of all others. */
+static ngx_uint_t  ngx_http_sprox_crawl_next;
 
 
 ngx_int_t
@@ -63,6 +73,8 @@ ngx_http_sprox_crawl_start(ngx_http_sprox_main_conf_t *mcf)
 {
     ngx_uint_t                i, k;
     ngx_http_sprox_alias_t  **alias, *a;
+
+    ngx_http_sprox_crawl_next = 0;
 
     alias = mcf->aliases.elts;
 
@@ -219,26 +231,43 @@ ngx_http_sprox_crawl_wanted(ngx_http_sprox_alias_t *alias,
 }
 
 
-void
+ngx_int_t
 ngx_http_sprox_crawl_due(ngx_http_sprox_main_conf_t *mcf)
 {
-    ngx_uint_t                i, inner;
+    uint64_t                  began;
+    ngx_uint_t                n, inner;
     sprox_str_t               bucket;
-    ngx_http_sprox_alias_t  **alias;
+    ngx_http_sprox_alias_t  **alias, *a;
 
     alias = mcf->aliases.elts;
+    n = mcf->aliases.nelts;
+
+    began = ngx_http_sprox_steps_clock();
 
     /* those that others lie in first, for which the others wait */
 
-    for (inner = 0; inner < 2; inner++) {
+    while (ngx_http_sprox_crawl_next < 2 * n) {
 
-        for (i = 0; i < mcf->aliases.nelts; i++) {
+        inner = ngx_http_sprox_crawl_next >= n;
+        a = alias[ngx_http_sprox_crawl_next - inner * n];
+        ngx_http_sprox_crawl_next++;
 
-            if (alias[i]->crawl && (alias[i]->outer != NULL) == inner
-                && ngx_http_sprox_region_bucket(alias[i], &bucket) == NGX_OK)
-            {
-                (void) ngx_http_sprox_crawl_want(alias[i], bucket);
-            }
+        if (!a->crawl || (a->outer != NULL) != inner
+            || ngx_http_sprox_region_bucket(a, &bucket) != NGX_OK)
+        {
+            continue;
+        }
+
+        (void) ngx_http_sprox_crawl_want(a, bucket);
+
+        if (ngx_http_sprox_steps_clock() - began
+            >= NGX_HTTP_SPROX_CRAWL_TURN)
+        {
+            return NGX_AGAIN;
         }
     }
+
+    ngx_http_sprox_crawl_next = 0;
+
+    return NGX_OK;
 }

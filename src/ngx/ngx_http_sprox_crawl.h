@@ -53,8 +53,12 @@ ngx_int_t ngx_http_sprox_crawl_want(ngx_http_sprox_alias_t *alias,
 ngx_int_t ngx_http_sprox_crawl_ask(ngx_http_sprox_alias_t *alias,
     sprox_str_t bucket, ngx_http_sprox_job_info_t *info);
 
-/* Now and then: what is due of the aliases whose bucket is known. */
-void ngx_http_sprox_crawl_due(ngx_http_sprox_main_conf_t *mcf);
+/*
+ * Now and then: what is due of the aliases whose bucket is known.  It looks
+ * at some of them: NGX_AGAIN: there are more, for another turn of the event
+ * loop; NGX_OK: those were the last, and the next call begins anew.
+ */
+ngx_int_t ngx_http_sprox_crawl_due(ngx_http_sprox_main_conf_t *mcf);
 
 
 #endif /* _NGX_HTTP_SPROX_CRAWL_H_INCLUDED_ */

@@ -25,6 +25,8 @@
 
 
 static void ngx_http_sprox_job_event(ngx_event_t *ev);
+static void ngx_http_sprox_job_more(ngx_event_t *ev);
+static void ngx_http_sprox_job_crawls(void);
 static void ngx_http_sprox_job_leave(ngx_event_t *ev);
 static void ngx_http_sprox_job_canceled(void);
 static ngx_uint_t ngx_http_sprox_job_runs(ngx_http_sprox_job_kind_e group);
@@ -44,6 +46,7 @@ static ngx_uint_t   ngx_http_sprox_job_generation;
 
 static ngx_queue_t  ngx_http_sprox_job_running;
 static ngx_event_t  ngx_http_sprox_job_timer;
+static ngx_event_t  ngx_http_sprox_job_rest;    /* of what may be due */
 
 
 void
@@ -105,6 +108,10 @@ ngx_http_sprox_job_start(ngx_cycle_t *cycle, ngx_http_sprox_main_conf_t *mcf)
     ngx_http_sprox_job_timer.log = cycle->log;
     ngx_http_sprox_job_timer.cancelable = 1;
 
+    ngx_http_sprox_job_rest.handler = ngx_http_sprox_job_more;
+    ngx_http_sprox_job_rest.data = c;
+    ngx_http_sprox_job_rest.log = cycle->log;
+
     ngx_add_timer(&ngx_http_sprox_job_timer, 1);
 
     return NGX_OK;
@@ -142,7 +149,7 @@ ngx_http_sprox_job_event(ngx_event_t *ev)
     if (ngx_http_sprox_jobs->sh->generation == ngx_http_sprox_job_generation) {
 
         ngx_http_sprox_zone_tidy(ngx_http_sprox_job_generation);
-        ngx_http_sprox_crawl_due(ngx_http_sprox_jobs->mcf);
+        ngx_http_sprox_job_crawls();
         ngx_http_sprox_ban_resume(ngx_http_sprox_jobs->mcf);
         ngx_http_sprox_warm_due(ngx_http_sprox_jobs->mcf);
 
@@ -158,6 +165,29 @@ ngx_http_sprox_job_event(ngx_event_t *ev)
     }
 
     ngx_add_timer(ev, NGX_HTTP_SPROX_JOB_LOOK);
+}
+
+
+/* What is queued here wakes those who run it. */
+
+static void
+ngx_http_sprox_job_more(ngx_event_t *ev)
+{
+    if (!ngx_exiting
+        && ngx_http_sprox_jobs->sh->generation
+           == ngx_http_sprox_job_generation)
+    {
+        ngx_http_sprox_job_crawls();
+    }
+}
+
+
+static void
+ngx_http_sprox_job_crawls(void)
+{
+    if (ngx_http_sprox_crawl_due(ngx_http_sprox_jobs->mcf) == NGX_AGAIN) {
+        ngx_post_event(&ngx_http_sprox_job_rest, &ngx_posted_next_events);
+    }
 }
 
 

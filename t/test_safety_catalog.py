@@ -185,9 +185,9 @@ def test_certificates_that_somebody_made_up_drive_out_none(
                for message in forged]
     for thread in senders:
         thread.start()
-    gate.wait(7)
+    gate.wait(4)
     nginx.wait(lambda: nginx.metrics().sum("sprox_events_total",
-                                           result="bad") == 5, 10,
+                                           result="bad") == 8, 10,
                "to refuse those beyond")
     before = topic.journal.count()
     for n in range(3):

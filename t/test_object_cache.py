@@ -443,6 +443,17 @@ def test_replaced_behind_what_is_known(origin, sprox):
     assert sprox.get("/bucket/key").body == new
 
 
+def test_if_range_of_what_took_its_place(origin, sprox):
+    """The condition is about the version that is answered."""
+    origin.put("bucket", "key", blob(MORE, 1))
+    assert sprox.head("/bucket/key").status == 200
+    new = origin.put("bucket", "key", blob(MORE, 2))
+    response = sprox.get("/bucket/key", {"If-Range": new.etag,
+                                         "Range": "bytes=100-199"})
+    assert (response.status, response.body) == (206, blob(MORE, 2)[100:200])
+    assert response["etag"] == new.etag
+
+
 def test_replaced_in_the_middle_of_a_response(origin, sprox):
     """Never mixed, never padded: the connection is closed short."""
     old, new = blob(MORE, 1), blob(MORE, 2)

@@ -168,6 +168,21 @@ ngx_http_sprox_object_field(ngx_http_request_t *r, ngx_table_elt_t *h)
 
 
 void
+ngx_http_sprox_object_again(ngx_http_sprox_object_t *o)
+{
+    ngx_http_sprox_object_drop_all(o);
+
+    /* an If-Range that the old version did not meet */
+
+    if (o->request == o->request->main) {
+        ngx_http_sprox_object_ask(o->request, o);
+    }
+
+    ngx_http_sprox_object_lookup(o);
+}
+
+
+void
 ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o)
 {
     int64_t                   age;

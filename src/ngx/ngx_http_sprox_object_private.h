@@ -108,6 +108,9 @@ struct ngx_http_sprox_object_s {
 /* Looks at the catalog, probes, and goes on; finalises the request. */
 void ngx_http_sprox_object_lookup(ngx_http_sprox_object_t *o);
 
+/* The version is gone, and nothing was sent: what was asked, of the next. */
+void ngx_http_sprox_object_again(ngx_http_sprox_object_t *o);
+
 /* Asks the origin: known for a condition or NULL, get: by GET. */
 void ngx_http_sprox_object_probe(ngx_http_sprox_object_t *o,
     const sprox_object_t *known, ngx_uint_t get);

@@ -221,8 +221,7 @@ ngx_http_sprox_object_failed(ngx_http_sprox_object_t *o)
     if (s->changed) {
 
         if (!o->sending && o->restarts++ < NGX_HTTP_SPROX_RESTARTS) {
-            ngx_http_sprox_object_drop_all(o);
-            ngx_http_sprox_object_lookup(o);
+            ngx_http_sprox_object_again(o);
             return NGX_DONE;
         }
 

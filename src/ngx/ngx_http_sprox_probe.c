@@ -291,9 +291,6 @@ ngx_http_sprox_probe_header(ngx_http_sprox_fetch_t *f)
     stop = 0;
 
     if (rc == SPROX_OK) {
-        (void) ngx_http_sprox_zone_put(fill->spec.origin, fill->spec.bucket,
-                                       fill->spec.key, &object);
-
         result.result = NGX_HTTP_SPROX_PROBE_OBJECT;
         result.object = object;
         result.pinned = sprox_object_pinned(&object);
@@ -309,6 +306,11 @@ ngx_http_sprox_probe_header(ngx_http_sprox_fetch_t *f)
                 result.to = fill->end;
             }
         }
+
+        /* with its slices claimed: who finds it known would fetch them, too */
+
+        (void) ngx_http_sprox_zone_put(fill->spec.origin, fill->spec.bucket,
+                                       fill->spec.key, &object);
 
     } else {
         ngx_http_sprox_fetch_log(f, NGX_LOG_ERR, 0,

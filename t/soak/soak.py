@@ -136,9 +136,11 @@ ALIASES = (
 # cache: all may follow from it that follows without sprox as well
 LOCKED = r"shared memory zone \"\w+\" was locked by \d+"
 
-# what nginx itself says of files that are cut under it, of killed workers,
-# and of zones that were too small
+# what nginx itself says of files that are cut under it, of files that go while
+# its cache loader walks over them, of killed workers, and of zones that were
+# too small
 ALLOWED = (r"ignore long locked inactive cache entry",
+           r" stat\(\) \".*/(ram|cache|brief)/.*\" failed \(2: No such file",
            r"unlink\(\) .* failed \(2: No such file or directory\)",
            r"cache file \".*\" is too small",
            r"sendfile\(\) reported that .* was truncated",

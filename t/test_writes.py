@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness.nginx import ASAN
-from harness.sprox import (FILL, LOG, SLICE, cache_files, serve,
+from harness.sprox import (FILL, LOG, SLICE, cache_files, log_lines, serve,
                            temporary_files, wait_idle)
 
 FIRST = 32 << 10            # what may be written without a thread
@@ -176,6 +176,114 @@ def test_a_suffix_of_an_unknown_object(start, origin, disk):
         disk.release()
         assert client.read().body == BODY[-size:]
     wait_ended(nginx)
+    assert nginx.get("/bucket/key").body == BODY
+
+
+# what came is lent to readers before it is written
+
+MIDDLE = 1000, 120_000      # ends inside of a slice
+
+
+def part(first: int, last: int) -> dict:
+    return {"Range": f"bytes={first}-{last}"}
+
+
+def test_readers_do_not_wait_for_the_disk(start, origin, disk):
+    """And what had come before one began is a hit, written or not."""
+    nginx = start()
+    first, last = MIDDLE
+    disk.hold()
+    for number in range(2):
+        response = nginx.get("/bucket/key", part(first, last))
+        assert response.status == 206
+        assert response.body == BODY[first:last + 1]
+    assert not cache_files(nginx) and origin.count() == 1
+    size = str(last + 1 - first)
+    assert [line[4:7] for line in log_lines(nginx)] == [
+        ["MISS", "0", size], ["HIT", size, "0"]]
+    disk.release()
+    wait_ended(nginx)
+    assert len(cache_files(nginx)) == 2
+
+
+@pytest.mark.parametrize("more", [{}, {"headers": part(0, SLICE - 1)},
+                                  {"headers": part(SIZE - 100_000, SIZE - 1)}],
+                         ids=["whole", "slice", "tail"])
+def test_what_was_read_to_its_end_is_in_the_cache(start, disk, more):
+    nginx = start()
+    nginx.head("/bucket/key")
+    with ThreadPoolExecutor(1) as pool:
+        disk.hold()
+        read = pool.submit(nginx.get, "/bucket/key", **more)
+        nginx.wait(disk.waits.exists, 10, "to write by a thread")
+        assert not read.done()
+        disk.release()
+        body = read.result().body
+    assert len(cache_files(nginx)) >= -(-len(body) // SLICE)
+    assert BODY.find(body) >= 0
+
+
+def begin_slow(nginx, key: str, first: int, last: int):
+    """A client that takes little of what it is sent."""
+    client = nginx.client(receive_buffer=4096)
+    client.send("GET", f"/bucket/{key}", part(first, last))
+    assert client.read_head()[0] == 206
+    return client
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_what_is_lent_to_a_slow_client(start, origin, disk, full):
+    """It comes from the file once it is there; or never will be."""
+    nginx = start(listen_more=" sndbuf=8k", slice="512k", fill="512k")
+    body = random.Random(5).randbytes(1 << 20)
+    origin.put("bucket", "slow", body)
+    nginx.head("/bucket/slow")
+    first, last = 100_000, 900_000
+    disk.hold()
+    with begin_slow(nginx, "slow", first, last) as client:
+        nginx.wait(disk.waits.exists, 10, "to write by a thread")
+        if full:
+            nginx.allow_log(r"pwrite\(\) \".*/cache/.*\" failed \(28:")
+            disk.full.touch()
+        disk.release()
+        if full:
+            nginx.wait_log(r"pwrite\(\) .* failed \(28:")
+        else:
+            nginx.wait(lambda: cache_files(nginx), 10, "to write a slice")
+        assert client.reader.exactly(last + 1 - first) == body[first:last + 1]
+    wait_ended(nginx)
+    assert len(cache_files(nginx)) == (0 if full else 2)
+
+
+def test_slow_clients_hold_no_pieces(start, origin, disk):
+    number = PIECES + 8
+    nginx = start(listen_more=" sndbuf=8k", slice="512k", fill="512k")
+    bodies = [random.Random(n).randbytes(1 << 19) for n in range(number)]
+    for n, body in enumerate(bodies):
+        origin.put("bucket", f"k{n}", body)
+        nginx.head(f"/bucket/k{n}")
+    first, last = 100_000, 500_000
+    disk.hold()
+    clients = []
+    for n in range(number):
+        client = nginx.client(receive_buffer=4096)
+        client.send("GET", f"/bucket/k{n}", part(first, last))
+        clients.append(client)
+    nginx.wait(lambda: in_flight(nginx) == number, 10, "to begin all")
+    disk.release()
+    wait_ended(nginx)
+    assert nginx.get("/bucket/key").body == BODY
+    for body, client in zip(bodies, clients):
+        assert client.read().body == body[first:last + 1]
+        client.close()
+
+
+def test_a_filter_that_looks_at_the_body(start, disk):
+    """Nothing is lent to it: nobody knows how long it keeps what it gets."""
+    nginx = start(more="sub_filter_types *; sub_filter no-such-text other;")
+    with begin(nginx, disk) as client:
+        disk.release()
+        assert client.read().body == BODY
     assert nginx.get("/bucket/key").body == BODY
 
 

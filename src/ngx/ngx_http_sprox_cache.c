@@ -32,8 +32,8 @@ static ngx_int_t ngx_http_sprox_cache_prepare(ngx_http_request_t *r,
 static void ngx_http_sprox_cache_unnote(void *data);
 static void ngx_http_sprox_cache_shell(ngx_http_request_t *r,
     ngx_connection_t *c, ngx_pool_t *pool, ngx_log_t *log);
-static ngx_int_t ngx_http_sprox_cache_temp(ngx_http_sprox_cache_writer_t *w,
-    ngx_log_t *log, off_t base);
+static ngx_int_t ngx_http_sprox_cache_begin(ngx_http_sprox_cache_writer_t *w,
+    u_char *head, off_t base);
 
 
 ngx_http_file_cache_t *
@@ -482,15 +482,8 @@ ngx_http_sprox_cache_create(ngx_http_sprox_cache_writer_t *w,
     ngx_memcpy(head + c->header_start + sizeof(uint32_t), block.data,
                block.len);
 
-    if (ngx_http_sprox_cache_temp(w, log, size) != NGX_OK) {
+    if (ngx_http_sprox_cache_begin(w, head, size) != NGX_OK) {
         goto failed;
-    }
-
-    if (ngx_write_file(&w->temp_file.file, head, size, 0)
-        != (ssize_t) size)
-    {
-        ngx_http_sprox_cache_abort(w);
-        return NGX_ERROR;
     }
 
     return NGX_OK;
@@ -503,10 +496,10 @@ failed:
 }
 
 
-/* The temporary file of the entry in w->request. */
+/* What the temporary file of the entry in w->request is to be. */
 
 static ngx_int_t
-ngx_http_sprox_cache_temp(ngx_http_sprox_cache_writer_t *w, ngx_log_t *log,
+ngx_http_sprox_cache_begin(ngx_http_sprox_cache_writer_t *w, u_char *head,
     off_t base)
 {
     ngx_path_t          *path;
@@ -519,7 +512,7 @@ ngx_http_sprox_cache_temp(ngx_http_sprox_cache_writer_t *w, ngx_log_t *log,
     /* always beside the entry: the rename stays within one file system */
 
     w->temp_file.file.fd = NGX_INVALID_FILE;
-    w->temp_file.file.log = log;
+    w->temp_file.file.log = w->connection.log;
     w->temp_file.file.name = c->file.name;
     w->temp_file.path = path;
     w->temp_file.pool = w->pool;
@@ -537,19 +530,45 @@ ngx_http_sprox_cache_temp(ngx_http_sprox_cache_writer_t *w, ngx_log_t *log,
     cln->handler = ngx_http_sprox_cache_unnote;
     cln->data = w;
 
-    if (ngx_create_temp_file(&w->temp_file.file, path, w->pool, 1, 1,
+    w->head = head;
+    w->base = base;
+    w->open = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_sprox_cache_make(ngx_http_sprox_cache_writer_t *w, ngx_log_t *log)
+{
+    ngx_file_t  *file;
+
+    file = &w->temp_file.file;
+    file->log = log;
+
+    if (ngx_create_temp_file(file, w->temp_file.path, w->pool, 1, 1,
                              NGX_FILE_OWNER_ACCESS)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    ngx_http_sprox_temp_named(w->temp, &w->temp_file.file.name);
+    ngx_http_sprox_temp_named(w->temp, &file->name);
 
-    w->base = base;
-    w->open = 1;
+    if (w->head
+        && ngx_write_file(file, w->head, w->base, 0) != (ssize_t) w->base)
+    {
+        return NGX_ERROR;
+    }
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_sprox_cache_made(ngx_http_sprox_cache_writer_t *w)
+{
+    return w->temp_file.file.fd != NGX_INVALID_FILE;
 }
 
 
@@ -578,8 +597,13 @@ ngx_http_sprox_cache_clone(ngx_http_sprox_cache_writer_t *w,
     c->temp_file = 1;
     c->body_start = base;
 
-    if (ngx_http_sprox_cache_temp(w, log, base) != NGX_OK) {
+    if (ngx_http_sprox_cache_begin(w, NULL, base) != NGX_OK) {
         ngx_http_file_cache_free(c, NULL);
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_sprox_cache_make(w, log) != NGX_OK) {
+        ngx_http_sprox_cache_abort(w);
         return NGX_ERROR;
     }
 
@@ -604,10 +628,28 @@ ngx_http_sprox_cache_write(ngx_http_sprox_cache_writer_t *w, u_char *p,
 void
 ngx_http_sprox_cache_commit(ngx_http_sprox_cache_writer_t *w)
 {
-    if (w->open) {
-        w->open = 0;
-        ngx_http_file_cache_update(&w->request, &w->temp_file);
-        ngx_http_sprox_cache_unnote(w);
+    ngx_pool_cleanup_t       *cln;
+    ngx_pool_cleanup_file_t  *file;
+
+    if (!w->open) {
+        return;
+    }
+
+    w->open = 0;
+    ngx_http_file_cache_update(&w->request, &w->temp_file);
+    ngx_http_sprox_cache_unnote(w);
+
+    /* the temporary name is gone, renamed or not: the pool only closes */
+
+    for (cln = w->pool->cleanup; cln; cln = cln->next) {
+        file = cln->data;
+
+        if (cln->handler == ngx_pool_delete_file
+            && file->fd == w->temp_file.file.fd)
+        {
+            cln->handler = ngx_pool_cleanup_file;
+            break;
+        }
     }
 }
 

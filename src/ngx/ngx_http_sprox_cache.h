@@ -35,6 +35,8 @@ typedef struct {
     ngx_connection_t        connection;
     ngx_temp_file_t         temp_file;
     ngx_http_sprox_temp_t  *temp;
+    u_char                 *head;       /* base bytes that are written first;
+                                           NULL: none */
     off_t                   base;       /* where the bytes start */
     unsigned                open:1;
 } ngx_http_sprox_cache_writer_t;
@@ -122,18 +124,29 @@ ngx_int_t ngx_http_sprox_cache_open_now(ngx_http_request_t *r,
     ngx_http_sprox_cache_entry_t *entry);
 
 /*
- * Begins an entry: a temporary file beside its final place, with header and
- * block written.  valid: seconds, as nginx's "valid_sec".  Everything is in
- * pool, which must outlive readers of the descriptor; the file is removed
- * with the pool unless it was committed.  NGX_OK or NGX_ERROR (logged).
+ * Begins an entry; make() makes its file.  valid: seconds, as nginx's
+ * "valid_sec".  Everything is in pool, which must outlive readers of the
+ * descriptor; the file is removed with the pool unless it was committed.
+ * NGX_OK or NGX_ERROR (logged).
  */
 ngx_int_t ngx_http_sprox_cache_create(ngx_http_sprox_cache_writer_t *w,
     ngx_pool_t *pool, ngx_log_t *log, ngx_http_file_cache_t *cache,
     sprox_str_t key, sprox_str_t block, time_t valid);
 
 /*
- * Begins the copy of an entry of another zone, as above: nothing is written
- * yet.  The caller writes the whole file, nginx's header first, to
+ * The temporary file of an entry that was begun, beside its final place, with
+ * header and block.  In any thread that has the writer and its pool to itself.
+ * NGX_OK or NGX_ERROR (logged).
+ */
+ngx_int_t ngx_http_sprox_cache_make(ngx_http_sprox_cache_writer_t *w,
+    ngx_log_t *log);
+
+/* Whether make() made it. */
+ngx_uint_t ngx_http_sprox_cache_made(ngx_http_sprox_cache_writer_t *w);
+
+/*
+ * Begins the copy of an entry of another zone, and makes its file: nothing is
+ * written yet.  The caller writes the whole file, nginx's header first, to
  * w->temp_file.file.fd; base: where the bytes start in it.
  */
 ngx_int_t ngx_http_sprox_cache_clone(ngx_http_sprox_cache_writer_t *w,

@@ -25,10 +25,7 @@
 
 #define NGX_HTTP_SPROX_FILL_POOL   1024
 
-/*
- * The first bytes, which came with the header: a small object is not worth a
- * thread.  As much as a header's buffer holds, at least: no room was asked for.
- */
+/* A small object, which came with its header, is not worth a thread. */
 #define NGX_HTTP_SPROX_FILL_FIRST  (32 * 1024)
 
 
@@ -448,7 +445,8 @@ ngx_http_sprox_fill_body(ngx_http_sprox_fetch_t *f, u_char *p, size_t n)
 
     fill = f->data;
 
-    at_once = fill->offset == fill->start && n <= NGX_HTTP_SPROX_FILL_FIRST;
+    at_once = fill->offset == fill->start && n <= NGX_HTTP_SPROX_FILL_FIRST
+              && (off_t) n >= fill->end - fill->start;
 
     rc = ngx_http_sprox_fill_take(fill, &p, &n);
 

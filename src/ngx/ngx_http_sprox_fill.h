@@ -52,7 +52,28 @@ typedef struct {
     ngx_queue_t                 queue;
     ngx_event_t                 event;
     unsigned                    linked:1;
+    unsigned                    borrows:1;  /* takes loans */
 } ngx_http_sprox_waiter_t;
+
+/*
+ * Bytes of a slice, lent to a reader before they are in its file.  They are
+ * called back when they are, or never will be.
+ */
+
+typedef struct ngx_http_sprox_loan_s  ngx_http_sprox_loan_t;
+
+struct ngx_http_sprox_loan_s {
+    ngx_queue_t                 queue;
+    u_char                     *p;          /* NULL: nothing is lent */
+    off_t                       offset;     /* of p, in the slice */
+
+    /*
+     * The reader's: after it, p is not looked at any more.  written: the
+     * bytes are in the file; else what is still wanted is copied now.
+     */
+    void                      (*recall)(ngx_http_sprox_loan_t *loan,
+                                        ngx_uint_t written);
+};
 
 /* Off the list, and its posted event taken back. */
 void ngx_http_sprox_waiter_unlink(ngx_http_sprox_waiter_t *w);
@@ -78,7 +99,9 @@ struct ngx_http_sprox_slice_s {
     ngx_http_sprox_flight_t        flight;
     ngx_pool_t                    *pool;
     ngx_uint_t                     refs;
-    ngx_uint_t                     pieces;   /* held to be written */
+    ngx_queue_t                    pieces;   /* not written yet, in order */
+    ngx_uint_t                     number;   /* in the order of their making */
+    off_t                          came;     /* of its bytes, written or not */
     off_t                          start;    /* in the object */
     off_t                          length;
     off_t                          from;
@@ -117,8 +140,23 @@ ngx_int_t ngx_http_sprox_slice_look(ngx_http_sprox_spec_t *spec,
 /* Lets go of a slice; a fill that has no reader left is broken off. */
 void ngx_http_sprox_slice_unref(ngx_http_sprox_slice_t *s);
 
-/* How many bytes may be read at an offset of the slice now. */
+/* How many slices this worker has made: the number of the latest. */
+ngx_uint_t ngx_http_sprox_slices_made(void);
+
+/* How many bytes may be read from the file at an offset of the slice now. */
 off_t ngx_http_sprox_slice_available(ngx_http_sprox_slice_t *s, off_t offset);
+
+/*
+ * Lends bytes that came for an offset of the slice, and are not written yet:
+ * how many, or 0.  loan: nothing is lent by it, recall is set; NULL: only
+ * tells.  The caller keeps its reference until the loan is returned or called
+ * back.
+ */
+size_t ngx_http_sprox_slice_lend(ngx_http_sprox_slice_t *s, off_t offset,
+    ngx_http_sprox_loan_t *loan);
+
+/* What was lent is not needed any more.  Nothing, if nothing is lent. */
+void ngx_http_sprox_loan_return(ngx_http_sprox_loan_t *loan);
 
 /*
  * The waiter's event is posted when there is news.  wait: a client waits,

@@ -148,7 +148,7 @@ void ngx_http_sprox_fill_leave(ngx_http_sprox_fill_t *fill);
 void ngx_http_sprox_fill_trim(void);
 
 
-/* The object is known: the file is begun, readers may look at it. */
+/* The object is known: its file may be made, readers may look at it. */
 ngx_int_t ngx_http_sprox_slice_ready(ngx_http_sprox_slice_t *s,
     ngx_http_sprox_spec_t *spec, const sprox_object_t *object,
     ngx_log_t *log);
@@ -159,9 +159,12 @@ void ngx_http_sprox_slice_done(ngx_http_sprox_slice_t *s,
 void ngx_http_sprox_slice_fail(ngx_http_sprox_slice_t *s,
     ngx_http_sprox_slice_end_e end, sprox_error_code_t failure);
 
-/* A piece of it waits to be written, or was. */
-void ngx_http_sprox_slice_hold(ngx_http_sprox_slice_t *s);
+/* One of its pieces was taken off: the slice may go with it. */
 void ngx_http_sprox_slice_let(ngx_http_sprox_slice_t *s);
+
+/* Whether readers may borrow, and news for those who wait to. */
+ngx_uint_t ngx_http_sprox_slice_lends(ngx_http_sprox_slice_t *s);
+void ngx_http_sprox_slice_came(ngx_http_sprox_slice_t *s);
 
 /* Somebody reads it, here or in another worker. */
 ngx_uint_t ngx_http_sprox_slice_read(ngx_http_sprox_slice_t *s);

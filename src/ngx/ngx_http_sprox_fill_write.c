@@ -6,16 +6,20 @@
  *   event loop                                     thread
  *
  *   body ---> gathered, in pieces of one slice
- *               | no task runs                     writes them, in order
- *               +--------------------------------->+
+ *               | no task runs                     makes the file, writes
+ *               +--------------------------------->+ them, in order
  *   body ---> gathered meanwhile; when that is     |
  *             enough, the fetch waits              |
  *               the slices are told <--------------+
  *               | what was gathered is the next task
  *
- * While a task runs, its pieces and the task are the thread's; slices keep
- * their descriptor for pieces even when they have failed, and a fill is
- * freed after its task has come back.
+ * Readers do not wait for that: a piece is lent to them until it is written.
+ * Then what a slow client has not taken of it comes from the file, so that
+ * clients hold no memory.
+ *
+ * While a task runs, its pieces and the task are the thread's, and so are the
+ * writers and the pools of their slices, which live on for pieces even when
+ * the slices have failed; a fill is freed after its task has come back.
  *
  * A worker's pieces are bounded: beyond that, fetches stand in a line until
  * some are written.  Who is called from the line calls the next one, so that
@@ -45,20 +49,20 @@
 
 typedef struct {
     ngx_queue_t               queue;     /* in its fill, or of spare ones */
+    ngx_queue_t               beside;    /* in its slice */
+    ngx_queue_t               loans;
     ngx_http_sprox_slice_t   *slice;
     off_t                     offset;    /* in the slice */
     size_t                    size;
-
-    /* the thread's */
-    ngx_file_t                file;
-    off_t                     at;
-    ngx_uint_t                written;
+    ngx_uint_t                written;   /* the thread's */
     u_char                    data[NGX_HTTP_SPROX_PIECE];
 } ngx_http_sprox_piece_t;
 
 
 static ngx_http_sprox_piece_t *ngx_http_sprox_piece_create(
     ngx_http_sprox_fill_t *fill, ngx_http_sprox_slice_t *s, off_t offset);
+static ngx_int_t ngx_http_sprox_piece_write(ngx_http_sprox_piece_t *piece,
+    ngx_log_t *log);
 static void ngx_http_sprox_piece_free(ngx_http_sprox_piece_t *piece);
 static void ngx_http_sprox_piece_unmap(ngx_http_sprox_piece_t *piece);
 static ngx_int_t ngx_http_sprox_fill_post(ngx_http_sprox_fill_t *fill);
@@ -133,12 +137,15 @@ ngx_http_sprox_fill_gather(ngx_http_sprox_fill_t *fill,
         ngx_memcpy(piece->data + piece->size, p, part);
 
         piece->size += part;
+        s->came += part;
         w->size += part;
 
         p += part;
         n -= part;
         offset += part;
     }
+
+    ngx_http_sprox_slice_came(s);
 
     return NGX_OK;
 }
@@ -169,27 +176,38 @@ ngx_http_sprox_piece_create(ngx_http_sprox_fill_t *fill,
     }
 
     ngx_http_sprox_npieces++;
-    ngx_http_sprox_slice_hold(s);
 
     piece->slice = s;
     piece->offset = offset;
     piece->size = 0;
-    piece->file = s->writer.temp_file.file;
-    piece->at = s->writer.base + offset;
     piece->written = 0;
 
+    ngx_queue_init(&piece->loans);
+    ngx_queue_insert_tail(&s->pieces, &piece->beside);
     ngx_queue_insert_tail(&fill->write.gathered, &piece->queue);
 
     return piece;
 }
 
 
-/* Off its queue.  The slice may go with it. */
+/* Off its queues, its loans called back.  The slice may go with it. */
 
 static void
 ngx_http_sprox_piece_free(ngx_http_sprox_piece_t *piece)
 {
+    ngx_queue_t            *q;
+    ngx_http_sprox_loan_t  *loan;
+
+    while (!ngx_queue_empty(&piece->loans)) {
+        q = ngx_queue_head(&piece->loans);
+        loan = ngx_queue_data(q, ngx_http_sprox_loan_t, queue);
+
+        loan->recall(loan, piece->written);
+        ngx_http_sprox_loan_return(loan);
+    }
+
     ngx_queue_remove(&piece->queue);
+    ngx_queue_remove(&piece->beside);
     ngx_http_sprox_slice_let(piece->slice);
 
     ngx_http_sprox_npieces--;
@@ -227,6 +245,52 @@ ngx_http_sprox_fill_trim(void)
 
         ngx_http_sprox_piece_unmap(ngx_queue_data(q, ngx_http_sprox_piece_t,
                                                   queue));
+    }
+}
+
+
+size_t
+ngx_http_sprox_slice_lend(ngx_http_sprox_slice_t *s, off_t offset,
+    ngx_http_sprox_loan_t *loan)
+{
+    ngx_queue_t             *q;
+    ngx_http_sprox_piece_t  *piece;
+
+    if (!ngx_http_sprox_slice_lends(s)) {
+        return 0;
+    }
+
+    for (q = ngx_queue_head(&s->pieces);
+         q != ngx_queue_sentinel(&s->pieces);
+         q = ngx_queue_next(q))
+    {
+        piece = ngx_queue_data(q, ngx_http_sprox_piece_t, beside);
+
+        if (offset < piece->offset
+            || offset >= piece->offset + (off_t) piece->size)
+        {
+            continue;
+        }
+
+        if (loan) {
+            loan->p = piece->data + (offset - piece->offset);
+            loan->offset = offset;
+            ngx_queue_insert_tail(&piece->loans, &loan->queue);
+        }
+
+        return piece->size - (offset - piece->offset);
+    }
+
+    return 0;
+}
+
+
+void
+ngx_http_sprox_loan_return(ngx_http_sprox_loan_t *loan)
+{
+    if (loan->p) {
+        loan->p = NULL;
+        ngx_queue_remove(&loan->queue);
     }
 }
 
@@ -298,16 +362,42 @@ ngx_http_sprox_fill_task(void *data, ngx_log_t *log)
     {
         piece = ngx_queue_data(q, ngx_http_sprox_piece_t, queue);
 
-        piece->file.log = log;
-
-        if (ngx_write_file(&piece->file, piece->data, piece->size, piece->at)
-            != (ssize_t) piece->size)
-        {
+        if (ngx_http_sprox_piece_write(piece, log) != NGX_OK) {
             return;
         }
 
         piece->written = 1;
     }
+}
+
+
+static ngx_int_t
+ngx_http_sprox_piece_write(ngx_http_sprox_piece_t *piece, ngx_log_t *log)
+{
+    ngx_file_t                      file;
+    ngx_http_sprox_cache_writer_t  *w;
+
+    w = &piece->slice->writer;
+
+    if (!ngx_http_sprox_cache_made(w)
+        && ngx_http_sprox_cache_make(w, log) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* a copy: readers look at the other meanwhile */
+
+    file = w->temp_file.file;
+    file.log = log;
+
+    if (ngx_write_file(&file, piece->data, piece->size,
+                       w->base + piece->offset)
+        != (ssize_t) piece->size)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -329,7 +419,7 @@ ngx_http_sprox_fill_written(ngx_event_t *ev)
 
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, NGX_ETIMEDOUT,
                       "sprox: writing to cache file \"%V\" hangs",
-                      &piece->file.name);
+                      &piece->slice->writer.request.cache->file.name);
         return;
     }
 

@@ -417,10 +417,17 @@ ngx_http_sprox_stream_header(ngx_http_sprox_fetch_t *f)
                                     sprox_buf_get(&s->key),
                                     sprox_buf_get(&block),
                                     f->sent / 1000 + valid)
-        == NGX_OK)
+        != NGX_OK)
     {
-        s->writer = w;
+        return NGX_OK;
     }
+
+    if (ngx_http_sprox_cache_make(w, f->log) != NGX_OK) {
+        ngx_http_sprox_cache_abort(w);
+        return NGX_OK;
+    }
+
+    s->writer = w;
 
     return NGX_OK;
 }

@@ -71,6 +71,8 @@ ngx_http_sprox_object_handler(ngx_http_request_t *r,
         return ngx_http_sprox_send_error(r, code, message);
     }
 
+    o->before = ngx_http_sprox_slices_made();
+
     o->probe.pool = r->pool;
     o->probe.waiter.event.handler = ngx_http_sprox_object_probed;
     o->probe.waiter.event.data = o;

@@ -56,6 +56,7 @@ struct ngx_http_sprox_object_s {
 
     uint64_t                        fill_from;  /* what the probe fetched: */
     uint64_t                        fill_to;    /* half-open */
+    ngx_uint_t                      before;     /* slices made before it */
 
     /* the slices ahead that were in flight when they were looked at, by
        index modulo nring; with a reference */
@@ -67,6 +68,7 @@ struct ngx_http_sprox_object_s {
     uint64_t                        index;      /* of the slice */
     ngx_http_sprox_slice_t         *slice;      /* in flight; a reference */
     ngx_http_sprox_waiter_t         waiter;
+    ngx_http_sprox_loan_t           loan;       /* what buf is made of */
     ngx_http_sprox_cache_entry_t    entry;      /* in the cache */
     ngx_pool_t                     *entry_pool;
     ngx_event_t                     guard;      /* a thread reads entry */
@@ -91,6 +93,8 @@ struct ngx_http_sprox_object_s {
     unsigned                        part:1;     /* start and end are a part's */
     unsigned                        opened:1;   /* entry holds */
     unsigned                        hot:1;      /* was, before it is opened */
+    unsigned                        there:1;    /* slice had come before this
+                                                   read: it is a hit */
     unsigned                        sending:1;  /* body: header was sent */
     unsigned                        busy:1;     /* buf is not sent yet */
     unsigned                        keyed:1;

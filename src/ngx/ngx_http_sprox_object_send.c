@@ -3,11 +3,12 @@
  * The body of a response, out of slices: those in the cache, those in
  * flight, and new fills for those that are neither.
  *
- * One slice at a time is the source.  Its bytes go out in one file buffer,
- * which is used again when it was sent, so that a response takes the same
- * memory whatever the size of its object.  The two reasons to wait are kept
- * apart: `busy`, the client must take what was given (write event); and the
- * link to the slice, whose fill must bring more (the waiter's event).
+ * One slice at a time is the source.  Its bytes go out in one buffer, of its
+ * file or lent by its fill before they are written to it, which is used again
+ * when it was sent, so that a response takes the same memory whatever the
+ * size of its object.  The two reasons to wait are kept apart: `busy`, the
+ * client must take what was given (write event); and the link to the slice,
+ * whose fill must bring more (the waiter's event).
  */
 
 #include "ngx_http_sprox_object_private.h"
@@ -15,7 +16,14 @@
 #include "ngx_http_sprox_zone.h"
 
 
-static off_t ngx_http_sprox_object_available(ngx_http_sprox_object_t *o);
+static void ngx_http_sprox_object_count(ngx_http_sprox_object_t *o, off_t n);
+static off_t ngx_http_sprox_object_available(ngx_http_sprox_object_t *o,
+    ngx_uint_t *lent);
+static ngx_uint_t ngx_http_sprox_object_borrows(ngx_http_sprox_object_t *o);
+static void ngx_http_sprox_object_in_file(ngx_http_sprox_object_t *o,
+    const ngx_file_t *file, off_t pos, off_t n);
+static void ngx_http_sprox_object_recall(ngx_http_sprox_loan_t *loan,
+    ngx_uint_t written);
 static ngx_int_t ngx_http_sprox_object_wait(ngx_http_sprox_object_t *o);
 static ngx_int_t ngx_http_sprox_object_failed(ngx_http_sprox_object_t *o);
 static ngx_int_t ngx_http_sprox_object_learn(ngx_http_sprox_object_t *o);
@@ -26,14 +34,12 @@ static void ngx_http_sprox_object_writable(ngx_http_request_t *r);
 void
 ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
 {
-    off_t                  n;
-    ngx_int_t              rc;
-    ngx_uint_t             last;
-    ngx_http_request_t    *r;
-    ngx_http_sprox_ctx_t  *ctx;
+    off_t                n;
+    ngx_int_t            rc;
+    ngx_uint_t           last, lent;
+    ngx_http_request_t  *r;
 
     r = o->request;
-    ctx = o->ctx;
 
     r->write_event_handler = ngx_http_sprox_object_writable;
 
@@ -58,7 +64,7 @@ ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
 
         (void) ngx_http_sprox_object_ahead(o);
 
-        n = ngx_http_sprox_object_available(o);
+        n = ngx_http_sprox_object_available(o, &lent);
 
         if (n <= 0) {
 
@@ -89,40 +95,37 @@ ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
             if (ngx_http_sprox_object_header(o) != NGX_OK) {
                 return;
             }
+
+            /* filters said by now what they need */
+
+            continue;
         }
 
         n = ngx_min(n, (off_t) (o->end - o->pos));
 
         ngx_memzero(&o->buf, sizeof(ngx_buf_t));
 
-        o->buf.in_file = 1;
-        o->buf.file = &o->file;
+        if (lent) {
+            o->loan.recall = ngx_http_sprox_object_recall;
+            (void) ngx_http_sprox_slice_lend(o->slice,
+                                             o->pos - o->slice->start,
+                                             &o->loan);
+            o->buf.memory = 1;
+            o->buf.pos = o->loan.p;
+            o->buf.last = o->loan.p + n;
 
-        if (o->slice) {
-            o->slice->used = 1;
-            o->file = o->slice->writer.temp_file.file;
-            o->buf.file_pos = o->slice->writer.base + o->pos
-                              - o->slice->start;
-            ctx->bytes_fill += n;
+        } else if (o->slice) {
+            ngx_http_sprox_object_in_file(o, &o->slice->writer.temp_file.file,
+                                          o->slice->writer.base + o->pos
+                                          - o->slice->start, n);
 
         } else {
-            o->file = o->entry.file;
-            o->buf.file_pos = o->entry.base
-                              + (o->pos & (o->spec.slice - 1));
-
-            /* a fill may be whole, and in the cache, before it was read */
-
-            if (o->pos >= o->fill_from && o->pos < o->fill_to) {
-                ctx->bytes_fill += n;
-
-            } else {
-                ctx->bytes_hit += n;
-                ngx_http_sprox_tier_count(&o->spec, o->tier, n);
-            }
+            ngx_http_sprox_object_in_file(o, &o->entry.file, o->entry.base
+                                          + (o->pos & (o->spec.slice - 1)),
+                                          n);
         }
 
-        o->file.log = r->connection->log;
-        o->buf.file_last = o->buf.file_pos + n;
+        ngx_http_sprox_object_count(o, n);
 
         o->pos += n;
         last = (o->pos == o->end);
@@ -149,19 +152,144 @@ ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
 }
 
 
-static off_t
-ngx_http_sprox_object_available(ngx_http_sprox_object_t *o)
+/*
+ * n bytes at pos are sent: of a hit, or of a fill.  That of this very read may
+ * be whole, and in the cache, before it was read; one that was whole before
+ * this read began is as good as in the cache, though not all is written.
+ */
+
+static void
+ngx_http_sprox_object_count(ngx_http_sprox_object_t *o, off_t n)
 {
-    off_t  offset;
+    ngx_uint_t  hit;
 
     if (o->slice) {
-        return ngx_http_sprox_slice_available(o->slice,
-                                              o->pos - o->slice->start);
+        o->slice->used = 1;
+        hit = o->there;
+
+    } else {
+        hit = o->pos < o->fill_from || o->pos >= o->fill_to;
+    }
+
+    if (!hit) {
+        o->ctx->bytes_fill += n;
+        return;
+    }
+
+    o->ctx->bytes_hit += n;
+
+    ngx_http_sprox_tier_count(&o->spec, o->slice
+                                        ? ngx_http_sprox_tiers(&o->spec) - 1
+                                        : o->tier, n);
+}
+
+
+/* lent: they are not in the file yet. */
+
+static off_t
+ngx_http_sprox_object_available(ngx_http_sprox_object_t *o, ngx_uint_t *lent)
+{
+    off_t  n, offset;
+
+    *lent = 0;
+
+    if (o->slice) {
+        offset = o->pos - o->slice->start;
+        n = ngx_http_sprox_slice_available(o->slice, offset);
+
+        if (n > 0 || !ngx_http_sprox_object_borrows(o)) {
+            return n;
+        }
+
+        n = ngx_http_sprox_slice_lend(o->slice, offset, NULL);
+        *lent = 1;
+
+        if (offset + n == o->slice->length
+            && (o->end == o->object.size || o->end % o->spec.slice == 0))
+        {
+            /* who has read slices to their end finds them in the cache */
+
+            return 0;
+        }
+
+        return n;
     }
 
     offset = o->pos & (o->spec.slice - 1);
 
     return o->entry.length - offset;
+}
+
+
+/*
+ * What is lent is called back while it stands in r->out: it must get there as
+ * it is, and sendfile be as good for what goes out of there.
+ */
+
+static ngx_uint_t
+ngx_http_sprox_object_borrows(ngx_http_sprox_object_t *o)
+{
+    ngx_http_request_t  *r;
+
+    r = o->request;
+
+    return r == r->main && r->http_version < NGX_HTTP_VERSION_20
+           && r->connection->sendfile && r->connection->ssl == NULL
+           && !r->filter_need_in_memory && !r->main_filter_need_in_memory
+           && !r->filter_need_temporary;
+}
+
+
+static void
+ngx_http_sprox_object_in_file(ngx_http_sprox_object_t *o,
+    const ngx_file_t *file, off_t pos, off_t n)
+{
+    o->file = *file;
+    o->file.log = o->request->connection->log;
+
+    o->buf.in_file = 1;
+    o->buf.file = &o->file;
+    o->buf.file_pos = pos;
+    o->buf.file_last = pos + n;
+}
+
+
+static void
+ngx_http_sprox_object_recall(ngx_http_sprox_loan_t *loan, ngx_uint_t written)
+{
+    off_t                           n;
+    u_char                         *p;
+    ngx_buf_t                      *b;
+    ngx_http_request_t             *r;
+    ngx_http_sprox_object_t        *o;
+    ngx_http_sprox_cache_writer_t  *w;
+
+    o = (ngx_http_sprox_object_t *)
+            ((u_char *) loan - offsetof(ngx_http_sprox_object_t, loan));
+    r = o->request;
+    b = &o->buf;
+    n = b->last - b->pos;
+
+    if (written) {
+        w = &o->slice->writer;
+        ngx_http_sprox_object_in_file(o, &w->temp_file.file,
+                                      w->base + loan->offset
+                                      + (b->pos - loan->p), n);
+        b->memory = 0;
+        return;
+    }
+
+    p = ngx_pnalloc(r->pool, n);
+
+    if (p == NULL) {
+        r->connection->error = 1;
+        b->pos = b->last;
+        return;
+    }
+
+    ngx_memcpy(p, b->pos, n);
+    b->pos = p;
+    b->last = p + n;
 }
 
 
@@ -199,6 +327,7 @@ ngx_http_sprox_object_wait(ngx_http_sprox_object_t *o)
         o->waiter.event.data = o;
         o->waiter.event.log = o->request->connection->log;
 
+        o->waiter.borrows = ngx_http_sprox_object_borrows(o);
         o->waited = 1;
         ngx_http_sprox_slice_wait(s, &o->waiter);
 
@@ -347,6 +476,8 @@ ngx_http_sprox_object_output(ngx_http_sprox_object_t *o)
         return NGX_AGAIN;
     }
 
+    ngx_http_sprox_loan_return(&o->loan);
+
     return NGX_OK;
 }
 
@@ -397,6 +528,7 @@ ngx_http_sprox_object_flush(ngx_http_sprox_object_t *o)
         return NGX_AGAIN;
     }
 
+    ngx_http_sprox_loan_return(&o->loan);
     o->busy = 0;
 
     if (wev->timer_set && !wev->delayed) {

@@ -88,6 +88,8 @@ ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
         o->slice = ngx_http_sprox_object_take(o, index);
 
         if (o->slice) {
+            o->there = (o->slice->number <= o->before
+                        && o->slice->came == o->slice->length);
             o->waited = 0;
             o->doubted = 0;
             return NGX_OK;
@@ -581,6 +583,7 @@ ngx_http_sprox_object_drop(ngx_http_sprox_object_t *o)
     if (o->slice) {
         s = o->slice;
         o->slice = NULL;
+        ngx_http_sprox_loan_return(&o->loan);
         ngx_http_sprox_waiter_unlink(&o->waiter);
         ngx_http_sprox_slice_unref(s);
     }

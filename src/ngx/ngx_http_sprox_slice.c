@@ -32,8 +32,16 @@ static void ngx_http_sprox_slice_leave(ngx_http_sprox_slice_t *s);
 static void ngx_http_sprox_slice_forget(ngx_http_sprox_slice_t *s);
 
 
+/*
+ * Readers of a slice that bytes are lent to: for a crowd, sending a file's
+ * pages costs less than copying.
+ */
+#define NGX_HTTP_SPROX_BORROWERS    4
+
+
 static ngx_rbtree_t       ngx_http_sprox_slices;
 static ngx_rbtree_node_t  ngx_http_sprox_slices_sentinel;
+static ngx_uint_t         ngx_http_sprox_nslices;
 
 
 void
@@ -41,6 +49,14 @@ ngx_http_sprox_slice_init(void)
 {
     ngx_rbtree_init(&ngx_http_sprox_slices, &ngx_http_sprox_slices_sentinel,
                     ngx_str_rbtree_insert_value);
+    ngx_http_sprox_nslices = 0;
+}
+
+
+ngx_uint_t
+ngx_http_sprox_slices_made(void)
+{
+    return ngx_http_sprox_nslices;
 }
 
 
@@ -203,9 +219,11 @@ ngx_http_sprox_slice_create(ngx_http_sprox_spec_t *spec,
 
     s->pool = pool;
     s->refs = 1;
+    s->number = ++ngx_http_sprox_nslices;
     s->start = sprox_slice_start(index, spec->slice);
     s->length = sprox_slice_length(index, spec->slice, object->size);
     ngx_queue_init(&s->waiters);
+    ngx_queue_init(&s->pieces);
 
     s->in_table = 1;
     ngx_http_sprox_table_add(&ngx_http_sprox_slices, &s->node);
@@ -232,7 +250,7 @@ ngx_http_sprox_slice_unref(ngx_http_sprox_slice_t *s)
     if (s->refs == 0) {
         ngx_http_sprox_slice_forget(s);
 
-        if (s->pieces == 0) {
+        if (ngx_queue_empty(&s->pieces)) {
             ngx_destroy_pool(s->pool);
         }
 
@@ -253,19 +271,44 @@ ngx_http_sprox_slice_unref(ngx_http_sprox_slice_t *s)
 
 
 void
-ngx_http_sprox_slice_hold(ngx_http_sprox_slice_t *s)
+ngx_http_sprox_slice_let(ngx_http_sprox_slice_t *s)
 {
-    s->pieces++;
+    if (ngx_queue_empty(&s->pieces) && s->refs == 0) {
+        ngx_destroy_pool(s->pool);
+    }
+}
+
+
+ngx_uint_t
+ngx_http_sprox_slice_lends(ngx_http_sprox_slice_t *s)
+{
+    return s->refs <= 1 + NGX_HTTP_SPROX_BORROWERS;
 }
 
 
 void
-ngx_http_sprox_slice_let(ngx_http_sprox_slice_t *s)
+ngx_http_sprox_slice_came(ngx_http_sprox_slice_t *s)
 {
-    s->pieces--;
+    ngx_queue_t              *q, *next;
+    ngx_http_sprox_waiter_t  *w;
 
-    if (s->pieces == 0 && s->refs == 0) {
-        ngx_destroy_pool(s->pool);
+    if (!ngx_http_sprox_slice_lends(s)) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&s->waiters);
+         q != ngx_queue_sentinel(&s->waiters);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        w = ngx_queue_data(q, ngx_http_sprox_waiter_t, queue);
+
+        if (w->borrows) {
+            ngx_queue_remove(q);
+            w->linked = 0;
+
+            ngx_post_event(&w->event, &ngx_posted_events);
+        }
     }
 }
 

@@ -43,7 +43,6 @@ SETTLE = 0.02                       # seconds between two looks at the origin
 
 HTTP = """
     access_log off;
-    sendfile on;
     tcp_nopush off;
     keepalive_requests 100000000;
     proxy_cache_path @dir@/cache levels=1:2 keys_zone=sprox:32m max_size=8g

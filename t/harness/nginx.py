@@ -45,6 +45,7 @@ events {
 }
 http {
     access_log @dir@/access.log;
+    sendfile on;
     client_body_temp_path @dir@/temp/body;
     proxy_temp_path @dir@/temp/proxy;
     fastcgi_temp_path @dir@/temp/fastcgi;

@@ -140,12 +140,15 @@ class Bench:
             first, again = Row(self, "s"), Row(self, "s")
             lake = self.sides.lake
             sides = self.sides.known("sprox", "direct", "proxy") + ["write"]
-            for side in self.turns(sides + ["disk"] * (name == "duckdb")):
+            more = ["disk", "static"] if name == "duckdb" else []
+            for side in self.turns(sides + more):
                 prefix = self.sides.fresh() + "/"
                 if side == "write":
                     first.take(side, first.write)
                     continue
-                if side != "disk":
+                if side == "static":
+                    lake.read(name, side, prefix)       # its listing
+                elif side != "disk":
                     first.take(side, lambda: lake.read(name, side, prefix))
                 again.take(side, lambda: lake.read(name, side, prefix))
             self._engines[name] = first, again, statistics.median(

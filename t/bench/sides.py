@@ -2,7 +2,7 @@
 What the benchmarks run: one nginx with one worker, and in it the sides that
 are compared; the slow origin behind them; and a client that costs little.
 
-    static   nginx, of a file           sprox   of a proxy_cache_path zone
+    static   nginx, of files            sprox   of a proxy_cache_path zone
     none     nginx, `return 200`        proxy   proxy_cache with `slice`
     direct   the origin itself
 
@@ -65,6 +65,13 @@ HTTP = """
         listen 127.0.0.1:@port:static@;
         location / { root @dir@/static; }
         location /none { return 200; }
+        location ~ ^/lake/[^/]+/(?<part>[^/]+)$ {
+            alias @dir@/buckets/lake/$part;
+            etag off;                       # the origin's is another
+        }
+        location /lake {                    # listings
+            proxy_pass http://127.0.0.1:@port:sprox@;
+        }
     }
     @proxy@
 """

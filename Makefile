@@ -185,7 +185,9 @@ test: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) -s replay
 	@$(PYTEST) $(TESTS)
 
+# `make run`, which has a test, runs the module without sanitizers.
 asan: deps
+	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory $(BUILD)/asan/ngx_http_sprox_module.so
 	@SPROX_ASAN=1 $(PYTEST) $(TESTS)
 

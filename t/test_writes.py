@@ -154,6 +154,33 @@ def test_many_wait_for_room(start, origin, disk, tmp_path, kind):
     assert len(cache_files(nginx)) == number * 4
 
 
+def test_threads_are_left_for_others(start, origin, disk):
+    """More fills than threads: what came with their headers takes none."""
+    number = 40
+    nginx = start(main=ENV + "worker_rlimit_nofile 8192;",  # none is kept open
+                  more="aio threads;")
+    origin.put("bucket", "hot", b"hot")
+    assert nginx.get("/bucket/hot").body == b"hot"
+    body = BODY[:200_000]
+    answer = (f"HTTP/1.1 206 Partial Content\r\nContent-Length: {len(body)}\r\n"
+              f"Content-Range: bytes 0-{len(body) - 1}/{len(body)}\r\n"
+              'ETag: "one"\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT'
+              "\r\n\r\n").encode() + body
+    for n in range(number):
+        origin.put("bucket", f"k{n}", body)
+        origin.script(key=f"k{n}", raw=answer)
+    disk.hold()
+    with ThreadPoolExecutor(number) as pool:
+        reads = [pool.submit(nginx.get, f"/bucket/k{n}")
+                 for n in range(number)]
+        wait_begun(nginx, number)
+        assert nginx.get("/bucket/hot").body == b"hot"
+        assert not any(read.done() for read in reads)
+        disk.release()
+        assert all(read.result().body == body for read in reads)
+    wait_ended(nginx)
+
+
 def test_all_who_wait_get_what_is_written(start, origin, disk):
     nginx = start()
     disk.hold()

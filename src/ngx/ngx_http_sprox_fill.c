@@ -25,7 +25,10 @@
 
 #define NGX_HTTP_SPROX_FILL_POOL   1024
 
-/* A small object, which came with its header, is not worth a thread. */
+/*
+ * The first bytes, which came with the header: as much as its buffer holds, at
+ * least, and no room was asked for.  A small object is not worth a thread.
+ */
 #define NGX_HTTP_SPROX_FILL_FIRST  (32 * 1024)
 
 
@@ -446,7 +449,8 @@ ngx_http_sprox_fill_body(ngx_http_sprox_fetch_t *f, u_char *p, size_t n)
     fill = f->data;
 
     at_once = fill->offset == fill->start && n <= NGX_HTTP_SPROX_FILL_FIRST
-              && (off_t) n >= fill->end - fill->start;
+              && ((off_t) n >= fill->end - fill->start
+                  || ngx_http_sprox_fill_crowded());
 
     rc = ngx_http_sprox_fill_take(fill, &p, &n);
 

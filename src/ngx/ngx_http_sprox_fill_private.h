@@ -134,6 +134,9 @@ ngx_int_t ngx_http_sprox_fill_gather(ngx_http_sprox_fill_t *fill,
 ngx_int_t ngx_http_sprox_fill_flush(ngx_http_sprox_fill_t *fill,
     ngx_uint_t at_once);
 
+/* The worker has no room for bytes that nobody asked room for. */
+ngx_uint_t ngx_http_sprox_fill_crowded(void);
+
 /* NGX_OK: bytes may come; NGX_AGAIN: the fetch is resumed when they may. */
 ngx_int_t ngx_http_sprox_fill_room(ngx_http_sprox_fill_t *fill);
 

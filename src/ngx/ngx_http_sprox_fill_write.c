@@ -524,6 +524,14 @@ ngx_http_sprox_fill_forget(ngx_http_sprox_fill_t *fill,
 }
 
 
+ngx_uint_t
+ngx_http_sprox_fill_crowded(void)
+{
+    return ngx_http_sprox_npieces + NGX_HTTP_SPROX_PIECES_READ
+           > NGX_HTTP_SPROX_PIECES;
+}
+
+
 ngx_int_t
 ngx_http_sprox_fill_room(ngx_http_sprox_fill_t *fill)
 {
@@ -532,8 +540,7 @@ ngx_http_sprox_fill_room(ngx_http_sprox_fill_t *fill)
     w = &fill->write;
 
     if ((w->called || ngx_queue_empty(&ngx_http_sprox_fill_line))
-        && ngx_http_sprox_npieces + NGX_HTTP_SPROX_PIECES_READ
-           <= NGX_HTTP_SPROX_PIECES)
+        && !ngx_http_sprox_fill_crowded())
     {
         ngx_http_sprox_fill_leave(fill);
         return NGX_OK;
@@ -556,8 +563,7 @@ ngx_http_sprox_fill_next(void)
     ngx_http_sprox_fill_t  *fill;
 
     if (ngx_queue_empty(&ngx_http_sprox_fill_line)
-        || ngx_http_sprox_npieces + NGX_HTTP_SPROX_PIECES_READ
-           > NGX_HTTP_SPROX_PIECES)
+        || ngx_http_sprox_fill_crowded())
     {
         return;
     }

@@ -57,6 +57,9 @@ struct ngx_http_sprox_object_s {
     uint64_t                        fill_from;  /* what the probe fetched: */
     uint64_t                        fill_to;    /* half-open */
     ngx_uint_t                      before;     /* slices made before it */
+    uint64_t                        late;       /* before this index, slices
+                                                   were not whole when they
+                                                   were looked at */
 
     /* the slices ahead that were in flight when they were looked at, by
        index modulo nring; with a reference */
@@ -93,8 +96,8 @@ struct ngx_http_sprox_object_s {
     unsigned                        part:1;     /* start and end are a part's */
     unsigned                        opened:1;   /* entry holds */
     unsigned                        hot:1;      /* was, before it is opened */
-    unsigned                        there:1;    /* slice had come before this
-                                                   read: it is a hit */
+    unsigned                        there:1;    /* slice had come before it
+                                                   was looked at: a hit */
     unsigned                        sending:1;  /* body: header was sent */
     unsigned                        busy:1;     /* buf is not sent yet */
     unsigned                        keyed:1;

@@ -154,8 +154,8 @@ ngx_http_sprox_object_send(ngx_http_sprox_object_t *o)
 
 /*
  * n bytes at pos are sent: of a hit, or of a fill.  That of this very read may
- * be whole, and in the cache, before it was read; one that was whole before
- * this read began is as good as in the cache, though not all is written.
+ * be whole, and in the cache, before it was read; another's that was whole when
+ * this read looked at it is as good as in the cache, though not all is written.
  */
 
 static void
@@ -204,11 +204,16 @@ ngx_http_sprox_object_available(ngx_http_sprox_object_t *o, ngx_uint_t *lent)
         n = ngx_http_sprox_slice_lend(o->slice, offset, NULL);
         *lent = 1;
 
-        if (offset + n == o->slice->length
-            && (o->end == o->object.size || o->end % o->spec.slice == 0))
-        {
-            /* who has read slices to their end finds them in the cache */
+        /*
+         * Who has read slices to their end finds them in the cache: the last
+         * bytes that come, which may be those before `from`, are not lent.
+         */
 
+        if ((o->end == o->object.size || o->end % o->spec.slice == 0)
+            && o->slice->came == o->slice->length
+            && (offset + n == o->slice->length
+                || offset + n == o->slice->from))
+        {
             return 0;
         }
 

@@ -88,7 +88,7 @@ ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
         o->slice = ngx_http_sprox_object_take(o, index);
 
         if (o->slice) {
-            o->there = (o->slice->number <= o->before
+            o->there = (o->slice->number <= o->before && index >= o->late
                         && o->slice->came == o->slice->length);
             o->waited = 0;
             o->doubted = 0;
@@ -257,6 +257,10 @@ ngx_http_sprox_object_look(ngx_http_sprox_object_t *o, uint64_t index,
 
     if (rc == NGX_OK || rc == NGX_AGAIN) {
         *place = s;
+
+        if (s->came != s->length) {
+            o->late = ngx_max(o->late, index + 1);
+        }
     }
 
     return rc;

@@ -27,7 +27,7 @@
 #define NGX_HTTP_SPROX_PERSIST_CHUNK    (256 * 1024)
 
 /* Objects that are put, or written, in one holding of the lock. */
-#define NGX_HTTP_SPROX_PERSIST_PUTS     64
+#define NGX_HTTP_SPROX_PERSIST_PUTS     256
 #define NGX_HTTP_SPROX_PERSIST_GETS     128
 
 /* Bytes after which the disk is waited for: no fsync() takes long then. */

@@ -287,7 +287,12 @@ class Soak:
         self.events["reloads"] += 1
 
     def spoil(self) -> None:
-        """Somebody deletes a file of the cache, or cuts it short."""
+        """
+        Somebody deletes a file of the cache, or puts a shorter one in its
+        place. Not cut where it is: what sendfile() has put into a socket are
+        the file's own pages, where the kernel then writes zeros, whoever
+        sends them (the tests of damage do cut files, between two reads).
+        """
         files = [p for name in ZONES
                  for p in (self.nginx.dir / name).glob("*/*/*")
                  if re.fullmatch("[0-9a-f]{32}", p.name)]
@@ -298,8 +303,10 @@ class Soak:
             if self.chance.random() < 0.5:
                 path.unlink()
             else:
-                os.truncate(path, self.chance.randrange(
-                    path.stat().st_size + 1))
+                data = path.read_bytes()
+                short = self.folder / "short"
+                short.write_bytes(data[:self.chance.randrange(len(data) + 1)])
+                os.replace(short, path)
         except FileNotFoundError:
             return
         self.events["spoiled"] += 1

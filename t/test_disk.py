@@ -38,7 +38,9 @@ def test_full_from_the_start(disk, origin, header):
             first = int(a) if a else SIZE - int(b)
             last = int(b) if a and b else last
         assert response.body == BODY[first:last + 1]
-    assert not cache_files(nginx) and not temporary_files(nginx)
+    # readers do not wait for what is being written
+    nginx.wait(lambda: not temporary_files(nginx), 10, "to give up its files")
+    assert not cache_files(nginx)
     flag.unlink()
     assert nginx.get("/bucket/key").body == BODY
     assert len(cache_files(nginx)) == (SIZE + 65535) // 65536

@@ -14,14 +14,14 @@ import pytest
 
 from harness.admin import LOCATION, Admin
 from harness.listing import parse
-from harness.nginx import SLOWER
+from harness.patience import SLOWER, until
 from harness.ports import free_port
 from harness.sprox import serve
 from harness.versity import Versity
 
 LAG = 0.5 * SLOWER             # on a machine that does much else
 TOKEN = "0123456789abcdef"
-UNDER_WAY = ".sgwtmp."          # the store's own, which it lists now and then
+UNDER_WAY = ".sgwtmp."      # files the store lists for a moment, never told of
 BUCKET = "told"
 KEYS = [f"dir{i % 3}/k+{i} %é" for i in range(9)]
 ALIASES = f"""
@@ -56,6 +56,15 @@ def complete(nginx) -> None:
     """A crawl that begins now, when the store is there."""
     nginx.admin.crawl("cat")
     nginx.admin.wait_complete("cat", timeout=30)
+
+
+def listed(nginx) -> dict:
+    """The ETag of each key that a LIST tells."""
+    response = nginx.get("/cat?list-type=2&encoding-type=url")
+    assert response.status == 200, response
+    return {key: item["ETag"] for key, item
+            in parse(response.body).objects.items()
+            if UNDER_WAY not in key}
 
 
 def etag(body: bytes) -> str:
@@ -118,18 +127,13 @@ def read(nginx, history: History, stop: threading.Event, seed: int,
         while not stop.is_set():
             begun = time.monotonic()
             if rng.random() < 0.4:
-                response = nginx.get("/cat?list-type=2&encoding-type=url")
+                objects = listed(nginx)
                 ended = time.monotonic()
-                assert response.status == 200, response
-                objects = {key: told for key, told
-                           in parse(response.body).objects.items()
-                           if UNDER_WAY not in key}
                 assert set(objects) <= set(KEYS), objects
                 for key in KEYS:
                     may = {body and etag(body) for body in
                            history.bodies(key, begun, ended)}
-                    seen = objects.get(key, {}).get("ETag")
-                    assert seen in may, ("LIST", key, seen, may)
+                    assert objects.get(key) in may, ("LIST", key, objects, may)
             else:
                 key = rng.choice(KEYS)
                 response = nginx.get(quoted(key))
@@ -167,12 +171,8 @@ def test_every_answer_was_true(told):
     # and in the end both say the same
     truth = {item["Key"]: item["ETag"] for item in store.client()
              .list_objects_v2(Bucket=BUCKET).get("Contents", [])}
-
-    def listed():
-        page = parse(nginx.get("/cat?list-type=2&encoding-type=url").body)
-        return {key: item["ETag"] for key, item in page.objects.items()}
-
-    nginx.wait(lambda: listed() == truth, 5, "to know what is true")
+    until(lambda: listed(nginx) == truth, 5, lambda: (
+        f"sprox lists {listed(nginx)}, the store {truth}"))
     assert nginx.metrics().sum("sprox_events_total", sender="versitygw",
                                result="bad") == 0
     nginx.wait(lambda: nginx.metrics().sum(

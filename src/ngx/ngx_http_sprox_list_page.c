@@ -119,9 +119,9 @@ ngx_http_sprox_stream_landed(void *data)
 
 
 /*
- * NGX_OK: read; else it is not there, or cannot be used: the origin is asked.
- * Never by a thread: a fetch that fails meanwhile, for another alias, would
- * end the request under it.
+ * NGX_OK: read; NGX_DECLINED: it is not there, or too old; NGX_ERROR: it
+ * cannot be used.  Never by a thread: a fetch that fails meanwhile, for
+ * another alias, would end the request under it.
  */
 
 ngx_int_t
@@ -159,7 +159,8 @@ ngx_http_sprox_stream_cached(ngx_http_sprox_stream_t *s)
 
 /*
  * The cache knows whole seconds, and a reload may have changed the time for
- * which pages hold: the page itself says when it was asked for.
+ * which pages hold: the page itself says when it was asked for.  That may be
+ * later than this worker's turn began.
  */
 
 static ngx_int_t
@@ -167,7 +168,7 @@ ngx_http_sprox_stream_age(ngx_http_sprox_stream_t *s)
 {
     int64_t  now, sent;
 
-    now = ngx_http_sprox_now();
+    now = ngx_http_sprox_now_exact();
     sent = sprox_proof(ngx_http_sprox_list_page_sent(s->entry.block), now);
 
     if (sent == 0
@@ -261,14 +262,14 @@ ngx_http_sprox_stream_read(ngx_http_sprox_stream_t *s)
                           s->entry.base + off);
 
         if (n <= 0) {
-            return NGX_DECLINED;
+            return NGX_ERROR;
         }
 
         rc = sprox_list_parser_feed(s->parser, buf, n);
 
         if (rc != SPROX_OK) {
             ngx_http_sprox_stream_unreadable(s);
-            return NGX_DECLINED;
+            return NGX_ERROR;
         }
     }
 

@@ -24,6 +24,7 @@
 #define NGX_HTTP_SPROX_PAGES_MAX     1000
 
 
+static ngx_int_t ngx_http_sprox_stream_look(ngx_http_sprox_stream_t *s);
 static ngx_int_t ngx_http_sprox_stream_rollup(ngx_http_sprox_stream_t *s,
     sprox_list_item_t *item);
 static ngx_uint_t ngx_http_sprox_stream_visible(ngx_http_sprox_stream_t *s,
@@ -65,7 +66,6 @@ ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s)
             }
 
             ngx_http_sprox_mem_pool(&s->mem, s->pool);
-            ngx_memzero(&s->entry, sizeof(ngx_http_sprox_cache_entry_t));
             sprox_buf_init(&s->key, &s->mem);
             sprox_buf_init(&s->name, &s->mem);
             s->landings = 0;
@@ -82,28 +82,27 @@ ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s)
             s->declined = 1;
         }
 
-        if (ngx_http_sprox_stream_shared(s)
-            && (s->policy.list == NGX_HTTP_SPROX_LIST_CACHED || s->landings))
-        {
-            rc = ngx_http_sprox_stream_cached(s);
+        rc = ngx_http_sprox_stream_look(s);
 
-            if (rc == NGX_OK) {
-                rc = ngx_http_sprox_stream_end(s);
+        if (rc == NGX_DECLINED || rc == NGX_ERROR) {
 
-                if (rc == NGX_AGAIN) {
-                    continue;
-                }
-
-                if (rc == NGX_OK) {
-                    return NGX_OK;
-                }
+            if (ngx_http_sprox_stream_claim(s) == NGX_BUSY) {
+                return NGX_AGAIN;
             }
 
-            ngx_http_sprox_stream_forget(s);
+            /* it may have landed between the look and the claim */
+
+            if (rc == NGX_DECLINED) {
+                rc = ngx_http_sprox_stream_look(s);
+            }
         }
 
-        if (ngx_http_sprox_stream_claim(s) == NGX_BUSY) {
-            return NGX_AGAIN;
+        if (rc == NGX_AGAIN) {
+            continue;
+        }
+
+        if (rc == NGX_OK) {
+            return NGX_OK;
         }
 
         if (ngx_http_sprox_stream_begin(s) != NGX_OK
@@ -114,6 +113,39 @@ ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s)
 
         return NGX_AGAIN;
     }
+}
+
+
+/*
+ * A page out of the cache.  NGX_OK: ready; NGX_AGAIN: it held nothing
+ * visible, ask for the next one; NGX_DECLINED: there is none that holds;
+ * NGX_ERROR: what is there cannot be used, and was logged.
+ */
+
+static ngx_int_t
+ngx_http_sprox_stream_look(ngx_http_sprox_stream_t *s)
+{
+    ngx_int_t  rc;
+
+    if (!ngx_http_sprox_stream_shared(s)
+        || (s->policy.list != NGX_HTTP_SPROX_LIST_CACHED && !s->landings))
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(&s->entry, sizeof(ngx_http_sprox_cache_entry_t));
+
+    rc = ngx_http_sprox_stream_cached(s);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_sprox_stream_end(s);
+    }
+
+    if (rc != NGX_OK && rc != NGX_AGAIN) {
+        ngx_http_sprox_stream_forget(s);
+    }
+
+    return rc;
 }
 
 

@@ -490,6 +490,36 @@ def test_a_part_of_another_version(make_nginx, origin, cache, parts):
     assert response["ETag"] == origin.get("bucket", "key").etag
 
 
+def test_a_part_of_another_version_and_a_client_that_sends(make_nginx,
+                                                          origin):
+    """An event of its socket, while the part is asked for, starts nothing."""
+    nginx = serve(make_nginx, origin.endpoint, listen_more=" sndbuf=8k")
+    big = random.Random(5).randbytes(1 << 20)
+    origin.put("bucket", "big", big)
+    assert nginx.get("/bucket/big").body == big
+    sizes = 5, 70_000, 100_000
+    body = random.Random(4).randbytes(sum(sizes))
+    origin.put("bucket", "key", random.Random(3).randbytes(sum(PARTS)),
+               parts=PARTS)
+    origin.script(key="key", method="GET", nth=1, before=lambda _: origin.put(
+        "bucket", "key", body, parts=sizes))
+    gate = origin.hold(key="key", method="HEAD", nth=2)
+    with nginx.client(receive_buffer=4096) as client:
+        client.send("GET", "/bucket/big")       # blocks: its socket is watched
+        assert client.read().body == big
+        client.send("GET", "/bucket/key?partNumber=2")
+        gate.wait()
+        client.sock.sendall(b"GET /bucket/big HTTP/1.1\r\n")
+        assert nginx.get("/bucket/big").body == big     # it has seen that
+        gate.open()
+        response = client.read()
+        assert response.status == 206
+        assert response["Content-Range"] == f"bytes 5-70004/{len(body)}"
+        assert response.body == body[5:70_005]
+        client.sock.sendall(b"Host: a\r\n\r\n")
+        assert client.read().body == big
+
+
 def test_a_part_of_an_object_that_never_rests(make_nginx, origin):
     nginx = serve(make_nginx, origin.endpoint)
     made = []

@@ -599,6 +599,12 @@ ngx_http_sprox_object_writable(ngx_http_request_t *r)
         return;
     }
 
+    /* asks where a part lies, of a version that came meanwhile */
+
+    if (o->fetch) {
+        return;
+    }
+
     if (o->waiter.linked || o->waiter.event.posted) {
         return;
     }

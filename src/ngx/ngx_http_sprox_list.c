@@ -103,7 +103,7 @@ ngx_http_sprox_listing_create(ngx_http_request_t *r,
     }
 
     l->request = r;
-    l->arrived = ngx_http_sprox_now();
+    l->arrived = ngx_http_sprox_now_exact();
     l->seq = ngx_http_sprox_flight_seq();
     l->ctx = ctx;
     l->mcf = ngx_http_get_module_main_conf(r, ngx_http_sprox_module);

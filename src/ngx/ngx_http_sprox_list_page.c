@@ -189,7 +189,7 @@ ngx_http_sprox_stream_age(ngx_http_sprox_stream_t *s)
         return NGX_OK;
     }
 
-    return s->fresh && sent >= s->listing->arrived ? NGX_OK : NGX_DECLINED;
+    return s->fresh && sent > s->listing->arrived ? NGX_OK : NGX_DECLINED;
 }
 
 

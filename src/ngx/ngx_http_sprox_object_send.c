@@ -249,7 +249,10 @@ static void
 ngx_http_sprox_object_in_file(ngx_http_sprox_object_t *o,
     const ngx_file_t *file, off_t pos, off_t n)
 {
-    o->file = *file;
+    /* not its threads' task: that is this one's, and made once a request */
+
+    o->file.fd = file->fd;
+    o->file.name = file->name;
     o->file.log = o->request->connection->log;
 
     o->buf.in_file = 1;

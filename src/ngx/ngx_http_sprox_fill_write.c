@@ -1,7 +1,9 @@
 
 /*
  * What fills write: bytes into slice files, by threads, since a disk may be
- * slower than the network, and a worker must not wait for it.
+ * slower than the network, and a worker must not wait for it.  Two things are
+ * written at once: small slices that came with their header, and, where pieces
+ * are short, the first bytes of others, which came without having asked.
  *
  *   event loop                                     thread
  *

@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness.nginx import ASAN
-from harness.sprox import (FILL, LOG, SLICE, cache_files, serve,
+from harness.sprox import (FILL, LOG, SLICE, cache_files, log_lines, serve,
                            temporary_files, wait_idle)
 
 AHEAD = 4 * FILL                # read_ahead in these tests
+KEPT = 64                       # finished files of a worker that wait
 LARGE = 32 * FILL
 TRUST = 8                       # SPROX_PLAN_TRUST
 
@@ -560,6 +561,56 @@ def test_slow_clients_cost_no_memory(make_nginx, origin):
     for client in clients:
         client.close()
     nginx.wait(lambda: not temporary_files(nginx), 5, "to remove its files")
+
+
+def files_open(nginx) -> int:
+    return sum("/cache/" in name for name in nginx.fds().values())
+
+
+def test_slow_clients_hold_few_files(make_nginx, origin):
+    """What lies ahead of them is opened when they come to it."""
+    nginx = serve(make_nginx, origin.endpoint, listen_more=" sndbuf=32k",
+                  main="worker_rlimit_nofile 8192;")    # hits keep none open
+    body = blob(3 * KEPT * SLICE)
+    clients = []
+    for i in range(2):
+        origin.put("bucket", f"key{i}", body)
+        clients.append(slow(nginx))
+        clients[-1].send("GET", f"/bucket/key{i}", {"Range": "bytes=0-"
+                                                    f"{len(body) - 1}"})
+    nginx.wait(lambda: len(cache_files(nginx)) == 6 * KEPT, 10,
+               "to read ahead")
+    wait_idle(nginx)
+    assert files_open(nginx) <= KEPT + len(clients)
+    for client in clients:
+        assert client.read().body == body
+    # and is no hit: this very read has fetched it
+    wait_left(nginx, 2)
+    assert [line[4:7] for line in log_lines(nginx) if "GetObject" in line] \
+        == 2 * [["MISS", "0", str(len(body))]]
+    assert origin.journal.body_bytes() == 2 * len(body)
+    nginx.wait(lambda: files_open(nginx) == 0, 10, "to close them")
+
+
+def test_what_lies_ahead_of_a_slow_client_is_purged(make_nginx, origin):
+    """It is fetched again when the client comes to it."""
+    nginx = serve(make_nginx, origin.endpoint, listen_more=" sndbuf=32k",
+                  valid="immutable")
+    body = blob(3 * KEPT * SLICE)
+    origin.put("bucket", "key", body)
+    with slow(nginx) as client:
+        client.send("GET", "/bucket/key", {"Range": "bytes=0-"
+                                           f"{len(body) - 1}"})
+        nginx.wait(lambda: len(cache_files(nginx)) == 3 * KEPT, 10,
+                   "to read ahead")
+        wait_idle(nginx)
+        assert nginx.request("PURGE", "/bucket/key").status == 200
+        seen = origin.count()
+        assert client.read().body == body
+    wait_idle(nginx)
+    # in whole runs, and nothing but what was closed
+    assert 0 < bytes_sent(origin) - len(body) <= 2 * KEPT * SLICE
+    assert origin.count() - seen < KEPT
 
 
 # fills that fail ahead of the client

@@ -654,6 +654,15 @@ ngx_http_sprox_cache_commit(ngx_http_sprox_cache_writer_t *w)
 }
 
 
+void
+ngx_http_sprox_cache_close(ngx_http_sprox_cache_writer_t *w)
+{
+    ngx_pool_run_cleanup_file(w->pool, w->temp_file.file.fd);
+
+    w->temp_file.file.fd = NGX_INVALID_FILE;
+}
+
+
 /* The temporary file is no more: it has its name, or its pool goes. */
 
 static void

@@ -160,6 +160,9 @@ ngx_int_t ngx_http_sprox_cache_write(ngx_http_sprox_cache_writer_t *w,
 /* The entry is whole: it becomes visible. */
 void ngx_http_sprox_cache_commit(ngx_http_sprox_cache_writer_t *w);
 
+/* After commit(): the descriptor is not needed any more. */
+void ngx_http_sprox_cache_close(ngx_http_sprox_cache_writer_t *w);
+
 /* It will never be whole. */
 void ngx_http_sprox_cache_abort(ngx_http_sprox_cache_writer_t *w);
 

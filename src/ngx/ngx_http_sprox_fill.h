@@ -80,9 +80,10 @@ void ngx_http_sprox_waiter_unlink(ngx_http_sprox_waiter_t *w);
 
 
 /*
- * A slice in flight.  Readers hold references; the descriptor lives as long
- * as the last.  A fill that has no reader left ends early, but what somebody
- * was sent a part of is made whole.
+ * A slice in flight.  Readers hold references; those that have come to it use
+ * it, and the descriptor lives as long as they do.  Of what is done and waits
+ * for its readers only so much is kept open.  A fill that has no reader left
+ * ends early, but what somebody was sent a part of is made whole.
  * A remote slice has no file here: when it is done, the cache has it, or
  * it is to be looked for again.  Bytes come in two parts when a fill starts inside of it
  * (a suffix range of an unknown object): first those from `from` on, then
@@ -99,6 +100,7 @@ struct ngx_http_sprox_slice_s {
     ngx_http_sprox_flight_t        flight;
     ngx_pool_t                    *pool;
     ngx_uint_t                     refs;
+    ngx_uint_t                     users;    /* responses that are at it */
     ngx_queue_t                    pieces;   /* not written yet, in order */
     ngx_uint_t                     number;   /* in the order of their making */
     off_t                          came;     /* of its bytes, written or not */
@@ -117,6 +119,9 @@ struct ngx_http_sprox_slice_s {
     unsigned                       begun:1;  /* its fill's header came */
     unsigned                       ready:1;  /* object holds, file open */
     unsigned                       done:1;
+    unsigned                       cached:1; /* done, and in the cache */
+    unsigned                       kept:1;   /* cached, open, not used */
+    unsigned                       shut:1;   /* cached, the file closed */
     unsigned                       failed:1;
     unsigned                       changed:1;  /* failed: another version */
     unsigned                       unkept:1; /* failed: cannot be written */
@@ -136,6 +141,14 @@ ngx_http_sprox_slice_t *ngx_http_sprox_slice_find(sprox_str_t key);
 ngx_int_t ngx_http_sprox_slice_look(ngx_http_sprox_spec_t *spec,
     const sprox_object_t *object, uint64_t index, ngx_uint_t look,
     sprox_buf_t *key, ngx_http_sprox_slice_t **slice);
+
+/*
+ * A response comes to a slice of its, and leaves it: in between, the file is
+ * open when there is one.  NGX_OK; NGX_DECLINED: it was closed, and the cache
+ * has it, or is to be asked again.
+ */
+ngx_int_t ngx_http_sprox_slice_use(ngx_http_sprox_slice_t *s);
+void ngx_http_sprox_slice_unuse(ngx_http_sprox_slice_t *s);
 
 /* Lets go of a slice; a fill that has no reader left is broken off. */
 void ngx_http_sprox_slice_unref(ngx_http_sprox_slice_t *s);

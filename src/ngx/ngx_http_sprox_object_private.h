@@ -98,6 +98,8 @@ struct ngx_http_sprox_object_s {
     unsigned                        hot:1;      /* was, before it is opened */
     unsigned                        there:1;    /* slice had come before it
                                                    was looked at: a hit */
+    unsigned                        own:1;      /* that at index had not, and
+                                                   is in the cache by now */
     unsigned                        sending:1;  /* body: header was sent */
     unsigned                        busy:1;     /* buf is not sent yet */
     unsigned                        keyed:1;
@@ -140,6 +142,9 @@ ngx_int_t ngx_http_sprox_object_source(ngx_http_sprox_object_t *o);
 
 /* Reads ahead, as the plan says.  NGX_OK or NGX_ERROR (memory). */
 ngx_int_t ngx_http_sprox_object_ahead(ngx_http_sprox_object_t *o);
+
+/* What is read at pos was fetched for this read, and is no hit. */
+ngx_uint_t ngx_http_sprox_object_own(ngx_http_sprox_object_t *o);
 
 /* The source of the slice at pos is of no use: look for another. */
 void ngx_http_sprox_object_lost(ngx_http_sprox_object_t *o);

@@ -168,7 +168,7 @@ ngx_http_sprox_object_count(ngx_http_sprox_object_t *o, off_t n)
         hit = o->there;
 
     } else {
-        hit = o->pos < o->fill_from || o->pos >= o->fill_to;
+        hit = !ngx_http_sprox_object_own(o);
     }
 
     if (!hit) {

@@ -30,6 +30,7 @@ static ngx_int_t ngx_http_sprox_object_key(ngx_http_sprox_object_t *o,
     uint64_t index);
 static ngx_http_sprox_slice_t *ngx_http_sprox_object_take(
     ngx_http_sprox_object_t *o, uint64_t index);
+static ngx_int_t ngx_http_sprox_object_use(ngx_http_sprox_object_t *o);
 static ngx_int_t ngx_http_sprox_object_open(ngx_http_sprox_object_t *o);
 static void ngx_http_sprox_object_guard(ngx_http_sprox_object_t *o,
     ngx_uint_t on);
@@ -75,6 +76,11 @@ ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
     }
 
     sprox_plan_sent(&o->plan, o->pos);
+
+    if (index != o->index) {
+        o->own = 0;
+    }
+
     o->index = index;
 
     /*
@@ -87,9 +93,7 @@ ngx_http_sprox_object_source(ngx_http_sprox_object_t *o)
 
         o->slice = ngx_http_sprox_object_take(o, index);
 
-        if (o->slice) {
-            o->there = (o->slice->number <= o->before && index >= o->late
-                        && o->slice->came == o->slice->length);
+        if (o->slice && ngx_http_sprox_object_use(o) == NGX_OK) {
             o->waited = 0;
             o->doubted = 0;
             return NGX_OK;
@@ -241,11 +245,12 @@ ngx_http_sprox_object_look(ngx_http_sprox_object_t *o, uint64_t index,
 
         /* looked at again, from a lost one on */
 
-        if (!(*place)->failed && (!(*place)->remote || !(*place)->done)) {
+        s = *place;
+
+        if (!s->failed && !s->shut && (!s->remote || !s->done)) {
             return NGX_OK;
         }
 
-        s = *place;
         *place = NULL;
         ngx_http_sprox_slice_unref(s);
     }
@@ -322,6 +327,30 @@ ngx_http_sprox_object_take(ngx_http_sprox_object_t *o, uint64_t index)
     }
 
     return s;
+}
+
+
+/* NGX_DECLINED: it is in the cache by now, and no hit, if it was none. */
+
+static ngx_int_t
+ngx_http_sprox_object_use(ngx_http_sprox_object_t *o)
+{
+    ngx_http_sprox_slice_t  *s;
+
+    s = o->slice;
+
+    o->there = (s->number <= o->before && o->index >= o->late
+                && s->came == s->length);
+
+    if (ngx_http_sprox_slice_use(s) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    o->own = !o->there;
+    o->slice = NULL;
+    ngx_http_sprox_slice_unref(s);
+
+    return NGX_DECLINED;
 }
 
 
@@ -505,8 +534,8 @@ ngx_http_sprox_object_opened(ngx_http_sprox_object_t *o,
 
 
 /*
- * The entry is read.  What the probe of this very response has fetched, and
- * is in the cache before it was sent, is no use of the cache.
+ * The entry is read.  What this very response has fetched, and is in the cache
+ * before it was sent, is no use of the cache.
  */
 
 static void
@@ -516,7 +545,7 @@ ngx_http_sprox_object_hit(ngx_http_sprox_object_t *o,
     ngx_uint_t                 own;
     ngx_http_sprox_tier_hit_t  hit;
 
-    own = o->pos >= o->fill_from && o->pos < o->fill_to;
+    own = ngx_http_sprox_object_own(o);
 
     if (o->open) {
         o->hot = (o->open->uses != 0);
@@ -571,6 +600,13 @@ ngx_http_sprox_object_valid(ngx_http_sprox_object_t *o, uint64_t index,
 }
 
 
+ngx_uint_t
+ngx_http_sprox_object_own(ngx_http_sprox_object_t *o)
+{
+    return o->own || (o->pos >= o->fill_from && o->pos < o->fill_to);
+}
+
+
 void
 ngx_http_sprox_object_lost(ngx_http_sprox_object_t *o)
 {
@@ -589,6 +625,7 @@ ngx_http_sprox_object_drop(ngx_http_sprox_object_t *o)
         o->slice = NULL;
         ngx_http_sprox_loan_return(&o->loan);
         ngx_http_sprox_waiter_unlink(&o->waiter);
+        ngx_http_sprox_slice_unuse(s);
         ngx_http_sprox_slice_unref(s);
     }
 
@@ -626,4 +663,5 @@ ngx_http_sprox_object_drop_all(ngx_http_sprox_object_t *o)
 
     o->planned = 0;
     o->keyed = 0;
+    o->own = 0;
 }

@@ -10,6 +10,9 @@
  *     |                                             |
  *     +-----> remote: another worker's -------------+
  *
+ * What is done stays open for those who read it, and some of it for those who
+ * have not come to it yet; the rest of these open it in the cache.
+ *
  * A slice's pool (name, descriptor, temporary file) goes with the last
  * reference: one of each reader, one of its fill; of a remote slice, one of
  * the wait for the other worker.  Pieces that a thread writes are no readers,
@@ -28,6 +31,7 @@ static ngx_http_sprox_slice_t *ngx_http_sprox_slice_create(
     ngx_http_sprox_spec_t *spec, const sprox_object_t *object,
     uint64_t index, sprox_str_t key);
 static void ngx_http_sprox_slice_landed(void *data);
+static void ngx_http_sprox_slice_keep(ngx_http_sprox_slice_t *s);
 static void ngx_http_sprox_slice_leave(ngx_http_sprox_slice_t *s);
 static void ngx_http_sprox_slice_forget(ngx_http_sprox_slice_t *s);
 
@@ -38,10 +42,17 @@ static void ngx_http_sprox_slice_forget(ngx_http_sprox_slice_t *s);
  */
 #define NGX_HTTP_SPROX_BORROWERS    4
 
+/*
+ * Files of a worker that are whole and wait for their readers: beyond that,
+ * slow clients would take all its descriptors for what was read ahead.
+ */
+#define NGX_HTTP_SPROX_SLICES_KEPT  64
+
 
 static ngx_rbtree_t       ngx_http_sprox_slices;
 static ngx_rbtree_node_t  ngx_http_sprox_slices_sentinel;
 static ngx_uint_t         ngx_http_sprox_nslices;
+static ngx_uint_t         ngx_http_sprox_nkept;
 
 
 void
@@ -50,6 +61,7 @@ ngx_http_sprox_slice_init(void)
     ngx_rbtree_init(&ngx_http_sprox_slices, &ngx_http_sprox_slices_sentinel,
                     ngx_str_rbtree_insert_value);
     ngx_http_sprox_nslices = 0;
+    ngx_http_sprox_nkept = 0;
 }
 
 
@@ -249,6 +261,7 @@ ngx_http_sprox_slice_unref(ngx_http_sprox_slice_t *s)
 
     if (s->refs == 0) {
         ngx_http_sprox_slice_forget(s);
+        ngx_http_sprox_nkept -= s->kept;
 
         if (ngx_queue_empty(&s->pieces)) {
             ngx_destroy_pool(s->pool);
@@ -267,6 +280,49 @@ ngx_http_sprox_slice_unref(ngx_http_sprox_slice_t *s)
     } else if (s->remote && !s->done) {
         ngx_http_sprox_slice_leave(s);
     }
+}
+
+
+ngx_int_t
+ngx_http_sprox_slice_use(ngx_http_sprox_slice_t *s)
+{
+    if (s->shut) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_sprox_nkept -= s->kept;
+    s->kept = 0;
+    s->users++;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_sprox_slice_unuse(ngx_http_sprox_slice_t *s)
+{
+    s->users--;
+    ngx_http_sprox_slice_keep(s);
+}
+
+
+/* A file that is whole, and in the cache, and that nobody uses. */
+
+static void
+ngx_http_sprox_slice_keep(ngx_http_sprox_slice_t *s)
+{
+    if (!s->cached || s->users) {
+        return;
+    }
+
+    if (ngx_http_sprox_nkept < NGX_HTTP_SPROX_SLICES_KEPT) {
+        ngx_http_sprox_nkept++;
+        s->kept = 1;
+        return;
+    }
+
+    s->shut = 1;
+    ngx_http_sprox_cache_close(&s->writer);
 }
 
 
@@ -369,6 +425,10 @@ ngx_http_sprox_slice_done(ngx_http_sprox_slice_t *s,
         (void) ngx_http_sprox_cache_delete(spec->cache,
                                        ngx_http_sprox_to_core(s->node.str),
                                        log, &bytes);
+
+    } else {
+        s->cached = 1;
+        ngx_http_sprox_slice_keep(s);
     }
 
     ngx_http_sprox_slice_leave(s);

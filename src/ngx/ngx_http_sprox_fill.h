@@ -84,10 +84,10 @@ void ngx_http_sprox_waiter_unlink(ngx_http_sprox_waiter_t *w);
  * it, and the descriptor lives as long as they do.  Of what is done and waits
  * for its readers only so much is kept open.  A fill that has no reader left
  * ends early, but what somebody was sent a part of is made whole.
- * A remote slice has no file here: when it is done, the cache has it, or
- * it is to be looked for again.  Bytes come in two parts when a fill starts inside of it
- * (a suffix range of an unknown object): first those from `from` on, then
- * those before.
+ * A remote slice has no file here: when it is done, the cache has it, or it
+ * is to be looked for again.  Bytes come in two parts when a fill starts
+ * inside of it (a suffix range of an unknown object): first those from `from`
+ * on, then those before.
  *
  *   0 ........ from ....... length
  *   |--head--> |---tail--->
@@ -143,9 +143,9 @@ ngx_int_t ngx_http_sprox_slice_look(ngx_http_sprox_spec_t *spec,
     sprox_buf_t *key, ngx_http_sprox_slice_t **slice);
 
 /*
- * A response comes to a slice of its, and leaves it: in between, the file is
- * open when there is one.  NGX_OK; NGX_DECLINED: it was closed, and the cache
- * has it, or is to be asked again.
+ * A response comes to a slice that it refers to, and leaves it: in between,
+ * the slice's file is not closed.  NGX_OK; NGX_DECLINED: it was closed before,
+ * and the cache has it, unless it was evicted or purged meanwhile.
  */
 ngx_int_t ngx_http_sprox_slice_use(ngx_http_sprox_slice_t *s);
 void ngx_http_sprox_slice_unuse(ngx_http_sprox_slice_t *s);

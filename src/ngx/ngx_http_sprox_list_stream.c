@@ -119,7 +119,7 @@ ngx_http_sprox_stream_ask(ngx_http_sprox_stream_t *s)
 /*
  * A page out of the cache.  NGX_OK: ready; NGX_AGAIN: it held nothing
  * visible, ask for the next one; NGX_DECLINED: there is none that holds;
- * NGX_ERROR: what is there cannot be used, and was logged.
+ * NGX_ERROR: what is there cannot be used.
  */
 
 static ngx_int_t

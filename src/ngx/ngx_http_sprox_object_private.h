@@ -98,8 +98,9 @@ struct ngx_http_sprox_object_s {
     unsigned                        hot:1;      /* was, before it is opened */
     unsigned                        there:1;    /* slice had come before it
                                                    was looked at: a hit */
-    unsigned                        own:1;      /* that at index had not, and
-                                                   is in the cache by now */
+    unsigned                        own:1;      /* what is at index was fetched
+                                                   for this read, and its file
+                                                   closed since */
     unsigned                        sending:1;  /* body: header was sent */
     unsigned                        busy:1;     /* buf is not sent yet */
     unsigned                        keyed:1;

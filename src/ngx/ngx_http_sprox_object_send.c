@@ -249,7 +249,7 @@ static void
 ngx_http_sprox_object_in_file(ngx_http_sprox_object_t *o,
     const ngx_file_t *file, off_t pos, off_t n)
 {
-    /* not its threads' task: that is this one's, and made once a request */
+    /* no more than these: thread_task stays, and is made once a request */
 
     o->file.fd = file->fd;
     o->file.name = file->name;

@@ -7,8 +7,9 @@
  *                         \-- missing -------------> FILL, with those behind
  *
  * What is in flight is held in the ring until the response comes to it, so
- * that a fill knows whether somebody reads it.  What was cached is opened
- * when its turn comes, and looked at again if it is gone by then.
+ * that a fill knows whether somebody reads it.  What was cached, or was closed
+ * since it came, is opened when its turn comes, and looked at again if it is
+ * gone by then.
  */
 
 #include "ngx_http_sprox_object_private.h"
